@@ -1,0 +1,27 @@
+import superjson from 'superjson';
+import { type Checkpoint, asCheckpoint } from './checkpoint.ts';
+import { SerializationError, quote } from './errors.ts';
+
+/** A checkpoint as text, with superjson, which carries bigint, Date and undefined. */
+export function encode(checkpoint: Checkpoint): string {
+  const { epoch, rank, offset, committedAt } = checkpoint;
+  return superjson.stringify({ epoch, rank, offset, committedAt });
+}
+
+/**
+ * The inverse of `encode`.
+ * @param where names the store and the place in it, for the error
+ * @throws SerializationError where the text is no checkpoint
+ */
+export function decode(text: string, source: string, where: string): Checkpoint {
+  let value: unknown;
+  try {
+    value = superjson.parse(text);
+  } catch (cause) {
+    throw new SerializationError(
+      `${where} holds no readable checkpoint for ${quote(source)}: found ${quote(text)}. It is left as it is; clearAll() or removing it by hand starts anew`,
+      { source, cause },
+    );
+  }
+  return asCheckpoint(value, source, where);
+}

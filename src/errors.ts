@@ -1,0 +1,112 @@
+/** What an {@link OffsetError} is about, for code that has to tell errors apart without `instanceof`. */
+export type OffsetErrorCode =
+  | 'storage'
+  | 'serialization'
+  | 'source-not-found'
+  | 'lock'
+  | 'invalid-offset'
+  | 'unsupported'
+  | 'feed'
+  | 'feed-expired'
+  | 'in-flight'
+  | 'closed';
+
+/** Options that every error of this library takes. */
+export interface OffsetErrorOptions extends ErrorOptions {
+  /** The source that the error is about, where it is about one. */
+  readonly source?: string | undefined;
+}
+
+/** The base of all errors that this library throws. `cause` holds what the platform threw, where it threw something. */
+export class OffsetError extends Error {
+  override readonly name: string = 'OffsetError';
+  readonly code: OffsetErrorCode;
+  /** The source that the error is about; undefined where it is about the whole store. */
+  readonly source: string | undefined;
+
+  constructor(code: OffsetErrorCode, message: string, options?: OffsetErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.source = options?.source;
+  }
+}
+
+/** Options of a {@link StorageError}. */
+export interface StorageErrorOptions extends OffsetErrorOptions {
+  /** See {@link StorageError.retryable}; default false. */
+  readonly retryable?: boolean;
+}
+
+/** Reading or writing a store failed: the disk, the network, a quota, a lost connection. */
+export class StorageError extends OffsetError {
+  override readonly name = 'StorageError';
+  /** Whether the same call may succeed later by itself. A quota that is spent is not retryable. */
+  readonly retryable: boolean;
+
+  constructor(message: string, options?: StorageErrorOptions) {
+    super('storage', message, options);
+    this.retryable = options?.retryable ?? false;
+  }
+}
+
+/** What is stored cannot be read as a checkpoint. It is left untouched, and never taken for "no offset". */
+export class SerializationError extends OffsetError {
+  override readonly name = 'SerializationError';
+  constructor(message: string, options?: OffsetErrorOptions) {
+    super('serialization', message, options);
+  }
+}
+
+/** Nothing is committed for the source and the reset policy is 'none'. */
+export class SourceNotFoundError extends OffsetError {
+  override readonly name = 'SourceNotFoundError';
+  constructor(source: string) {
+    super('source-not-found', `nothing is committed for ${quote(source)} and the reset policy is 'none': reset it first`, {
+      source,
+    });
+  }
+}
+
+/** A lock that the operation needs is held by somebody else. */
+export class LockError extends OffsetError {
+  override readonly name = 'LockError';
+  constructor(message: string, options?: OffsetErrorOptions) {
+    super('lock', message, options);
+  }
+}
+
+/** Something that is not an offset, or not one that fits the source, was given. */
+export class InvalidOffsetError extends OffsetError {
+  override readonly name = 'InvalidOffsetError';
+  constructor(message: string, options?: OffsetErrorOptions) {
+    super('invalid-offset', message, options);
+  }
+}
+
+/** The store or the platform cannot do what was asked for. */
+export class UnsupportedError extends OffsetError {
+  override readonly name = 'UnsupportedError';
+  constructor(message: string, options?: OffsetErrorOptions) {
+    super('unsupported', message, options);
+  }
+}
+
+/** The feed no longer holds the events after the offset it was asked to go on from. */
+export class FeedExpiredError extends OffsetError {
+  override readonly name = 'FeedExpiredError';
+  constructor(message: string, options?: OffsetErrorOptions) {
+    super('feed-expired', message, options);
+  }
+}
+
+/** A value as error messages show it: quoted, escaped, and cut to a length that fits a log line. */
+export function quote(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = typeof value === 'bigint' ? `${value}n` : JSON.stringify(value);
+  } catch {
+    // A bigint inside, a cycle, a throwing getter: the plain form below says enough.
+  }
+  text ??= String(value);
+  return text.length > 80 ? `${text.slice(0, 79)}…` : text;
+}

@@ -1,0 +1,6 @@
+export type { Checkpoint, CompareCustom } from './checkpoint.ts';
+export { compareCheckpoints, isCheckpoint, join } from './checkpoint.ts';
+export * from './errors.ts';
+export { Offset } from './offset.ts';
+export type { Batch, OffsetStore, StoreCapabilities, StoreChange, StoreOptions } from './store.ts';
+export { InMemoryOffsetStore } from './stores/memory.ts';

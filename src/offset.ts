@@ -1,0 +1,161 @@
+import { InvalidOffsetError, quote } from './errors.ts';
+
+/**
+ * The position of the last processed event of a source; reading goes on strictly after it. A plain, frozen object that
+ * survives `structuredClone`.
+ */
+export type Offset =
+  /** A whole number from 0 to 2^64 − 1. */
+  | { readonly kind: 'sequence'; readonly value: bigint }
+  | { readonly kind: 'timestamp'; readonly value: Date }
+  /** Opaque text: an SSE id, a cursor, a file position. */
+  | { readonly kind: 'custom'; readonly value: string }
+  /** Before the first event that the feed still holds. */
+  | { readonly kind: 'earliest' }
+  /** After the newest event at the time of opening. */
+  | { readonly kind: 'latest' };
+
+const maxSequence = 0xffff_ffff_ffff_ffffn;
+const earliest: Offset = /* @__PURE__ */ Object.freeze({ kind: 'earliest' });
+const latest: Offset = /* @__PURE__ */ Object.freeze({ kind: 'latest' });
+
+/** Makes, compares and spells offsets. */
+export const Offset = {
+  earliest,
+  latest,
+  sequence,
+  timestamp,
+  custom,
+  isEarliest: (offset: Offset): boolean => offset.kind === 'earliest',
+  isLatest: (offset: Offset): boolean => offset.kind === 'latest',
+  increment,
+  equals,
+  compare,
+  format,
+  parse,
+} as const;
+
+/**
+ * @param value a whole number from 0 to 2^64 − 1; as a string, decimal digits
+ * @throws InvalidOffsetError for anything else, and for a number past 2^53 − 1, which may already have been rounded
+ */
+function sequence(value: bigint | number | string): Offset {
+  const fits =
+    typeof value === 'bigint' || (typeof value === 'string' ? /^\d{1,20}$/.test(value) : Number.isSafeInteger(value));
+  const number = fits ? BigInt(value) : -1n;
+  if (number < 0n || number > maxSequence) {
+    throw invalid('a sequence', value, 'a whole number from 0 to 2^64 − 1; give large ones as a bigint or a string');
+  }
+  return Object.freeze({ kind: 'sequence', value: number });
+}
+
+/**
+ * @param value a Date, milliseconds since the Unix epoch, or an ISO 8601 string
+ * @throws InvalidOffsetError for what is no time
+ */
+function timestamp(value: Date | number | string): Offset {
+  const date = new Date(value);
+  if (Number.isNaN(date.getTime())) throw invalid('a timestamp', value, 'a Date, milliseconds or an ISO 8601 string');
+  return Object.freeze({ kind: 'timestamp', value: date });
+}
+
+/** @throws InvalidOffsetError for what is no string */
+function custom(value: string): Offset {
+  if (typeof value !== 'string') throw invalid('a custom offset', value, 'a string');
+  return Object.freeze({ kind: 'custom', value });
+}
+
+/**
+ * @returns the next sequence; undefined for any other kind, which has no next
+ * @throws InvalidOffsetError past 2^64 − 1
+ */
+function increment(offset: Offset): Offset | undefined {
+  return offset.kind === 'sequence' ? sequence(offset.value + 1n) : undefined;
+}
+
+function equals(a: Offset, b: Offset): boolean {
+  return a.kind === b.kind && valueOf(a) === valueOf(b);
+}
+
+/**
+ * @returns negative, 0 or positive as `a` is before, at or after `b`; undefined where the two have no order: opaque
+ * customs that differ, and concrete offsets of different kinds. The sentinels are before every concrete offset.
+ */
+function compare(a: Offset, b: Offset): number | undefined {
+  if (equals(a, b)) return 0;
+  if (a.kind === b.kind && a.kind === 'custom') return undefined;
+  if (a.kind !== b.kind && isConcrete(a) && isConcrete(b)) return undefined;
+  return order(a, b);
+}
+
+/** @returns 'seq:42', 'ts:2026-01-02T03:04:05.678Z', 'custom:0_17', 'earliest' or 'latest' */
+function format(offset: Offset): string {
+  switch (offset.kind) {
+    case 'sequence':
+      return `seq:${offset.value}`;
+    case 'timestamp':
+      return `ts:${offset.value.toISOString()}`;
+    case 'custom':
+      return `custom:${offset.value}`;
+    default:
+      return offset.kind;
+  }
+}
+
+/**
+ * The inverse of `format`.
+ * @throws InvalidOffsetError for text that `format` does not write
+ */
+function parse(text: string): Offset {
+  if (text === 'earliest') return earliest;
+  if (text === 'latest') return latest;
+  if (text.startsWith('seq:')) return sequence(text.slice(4));
+  if (text.startsWith('custom:')) return custom(text.slice(7));
+  if (text.startsWith('ts:')) return timestamp(text.slice(3));
+  throw invalid('an offset', text, "'seq:…', 'ts:…', 'custom:…', 'earliest' or 'latest'");
+}
+
+/** Whether an offset names an event, unlike 'earliest' and 'latest'. */
+export function isConcrete(offset: Offset): boolean {
+  return offset.kind !== 'earliest' && offset.kind !== 'latest';
+}
+
+/** The kinds in the order of the checkpoint rules: any concrete offset is above the sentinels. */
+const kinds: readonly Offset['kind'][] = ['earliest', 'latest', 'sequence', 'timestamp', 'custom'];
+
+/**
+ * The order of offsets by kind, number and time. Two customs are equal here: what orders them is not in the offset (see
+ * checkpoint.ts).
+ */
+export function order(a: Offset, b: Offset): number {
+  if (a.kind !== b.kind) return kinds.indexOf(a.kind) - kinds.indexOf(b.kind);
+  const x = valueOf(a);
+  const y = valueOf(b);
+  if (x === y || x === undefined || y === undefined || a.kind === 'custom') return 0;
+  return x < y ? -1 : 1;
+}
+
+/** Whether a value, from a caller or from a store, is an offset. */
+export function isOffset(value: unknown): value is Offset {
+  if (typeof value !== 'object' || value === null || !('kind' in value)) return false;
+  const inner = 'value' in value ? value.value : undefined;
+  switch (value.kind) {
+    case 'sequence':
+      return typeof inner === 'bigint' && inner >= 0n && inner <= maxSequence;
+    case 'timestamp':
+      return inner instanceof Date && !Number.isNaN(inner.getTime());
+    case 'custom':
+      return typeof inner === 'string';
+    default:
+      return value.kind === 'earliest' || value.kind === 'latest';
+  }
+}
+
+function valueOf(offset: Offset): bigint | number | string | undefined {
+  if (offset.kind === 'timestamp') return offset.value.getTime();
+  return 'value' in offset ? offset.value : undefined;
+}
+
+function invalid(what: string, found: unknown, wanted: string): InvalidOffsetError {
+  return new InvalidOffsetError(`${quote(found)} is not ${what}: give ${wanted}`);
+}

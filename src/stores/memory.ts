@@ -1,0 +1,53 @@
+import { type Checkpoint, join } from '../checkpoint.ts';
+import { InvalidOffsetError, quote } from '../errors.ts';
+import { type Offset, isOffset } from '../offset.ts';
+import type { Batch, OffsetStore, StoreOptions } from '../store.ts';
+
+/** Keeps checkpoints in memory, for tests and for feeds that start over with the process. */
+export class InMemoryOffsetStore implements OffsetStore {
+  readonly capabilities = {
+    durability: 'none',
+    transactional: false,
+    consistency: 'strong',
+    shared: 'none',
+  } as const;
+  readonly compare: StoreOptions['compare'];
+  readonly #checkpoints = new Map<string, Checkpoint>();
+
+  /**
+   * @param initial what is already committed
+   * @throws InvalidOffsetError for what is no offset
+   */
+  constructor(initial: Iterable<readonly [source: string, offset: Offset]> = [], options: StoreOptions = {}) {
+    this.compare = options.compare;
+    for (const [source, offset] of initial) {
+      if (!isOffset(offset)) {
+        throw new InvalidOffsetError(`${quote(offset)} for ${quote(source)} is not an offset: make one with Offset`, { source });
+      }
+      this.#checkpoints.set(source, { epoch: 0, rank: 0, offset, committedAt: 0 });
+    }
+  }
+
+  async get(source: string): Promise<Checkpoint | undefined> {
+    return this.#checkpoints.get(source);
+  }
+
+  async getAll(): Promise<Map<string, Checkpoint>> {
+    return new Map(this.#checkpoints);
+  }
+
+  async commit(batch: Batch): Promise<Map<string, Checkpoint>> {
+    const stands = new Map<string, Checkpoint>();
+    for (const [source, incoming] of batch) {
+      stands.set(source, join(this.#checkpoints.get(source), incoming, source, this.compare));
+    }
+    for (const [source, checkpoint] of stands) this.#checkpoints.set(source, checkpoint);
+    return stands;
+  }
+
+  async clearAll(): Promise<void> {
+    this.#checkpoints.clear();
+  }
+
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,1 @@
+export { type TestApi, type StoreFactory, testOffsetStore } from './conformance.ts';

@@ -1,0 +1,70 @@
+import { resolve } from 'node:path';
+import { defineConfig, type TestProjectInlineConfiguration, type ViteUserConfig } from 'vitest/config';
+import manifest from './package.json' with { type: 'json' };
+
+const inBrowsersOnly = '**/*.browser.test.ts';
+const inNodeOnly = '**/*.node.test.ts';
+const unit = ['test/unit/**/*.test.ts'];
+
+export default defineConfig(async ({ mode }): Promise<ViteUserConfig> => ({
+  // `vite` serves and builds the demo; `vitest`, in mode test, works on the whole repository.
+  root: mode === 'test' ? '.' : 'demo',
+  resolve: { alias: sources() },
+  build: { target: 'es2022', outDir: 'dist', emptyOutDir: true },
+  test: {
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    coverage: { provider: 'istanbul', include: ['src/**'] },
+    reporters: process.env.TEST_RESULTS
+      ? ['default', ['json', { outputFile: process.env.TEST_RESULTS }]]
+      : ['default'],
+    projects: mode === 'test' ? await projects() : [],
+  },
+}));
+
+/** The package under its own name, from its sources: neither the demo nor a test needs a build. */
+function sources() {
+  return Object.entries(manifest.exports).flatMap(([subpath, target]) => {
+    if (typeof target === 'string') return [];
+    const file = target.default.replace('./dist/', './src/').replace(/\.js$/, '.ts');
+    return [{ find: new RegExp(`^tidemark${subpath.slice(1)}$`), replacement: resolve(import.meta.dirname, file) }];
+  });
+}
+
+// One after another, by groupOrder: each has the whole machine, so that no browser starves beside another.
+async function projects(): Promise<TestProjectInlineConfiguration[]> {
+  return [
+    { name: 'node', include: unit, exclude: [inBrowsersOnly] },
+    ...(await browsers()),
+    { name: 'workerd', include: ['test/workerd/**/*.test.ts'] },
+    { name: 'readme', include: ['test/readme/**/*.test.ts'] },
+    { name: 'tabs', include: ['test/tabs/**/*.test.ts'], fileParallelism: false, testTimeout: 60_000 },
+    { name: 'e2e', include: ['test/e2e/**/*.test.ts'], fileParallelism: false, testTimeout: 300_000 },
+  ].map((test, groupOrder) => ({
+    extends: true,
+    // A dependency that is met only while tests run would reload the page under them.
+    optimizeDeps: { include: [...Object.keys(manifest.dependencies), 'fast-check'] },
+    test: { ...test, sequence: { groupOrder } },
+  }));
+}
+
+async function browsers() {
+  // Loaded here alone, so that the demo starts without Playwright.
+  const { findBrowser, wantedEngines } = await import('./test/browsers/find.js');
+  const { webkitgtk } = await import('./test/browsers/webkit-provider.ts');
+  const { playwright } = await import('@vitest/browser-playwright');
+  return wantedEngines().map((name) => {
+    const found = findBrowser(name);
+    const instance =
+      found?.driver === 'webdriver'
+        ? { browser: 'webkitgtk' as const, provider: webkitgtk(found.path) }
+        : { browser: name, provider: playwright({ ...(found && { launchOptions: found.launch }) }) };
+    const { browser, provider } = instance;
+    return {
+      name: `in ${name}`, // Vitest wants the project and its one instance told apart; --project takes the latter's name.
+      include: unit,
+      exclude: [inNodeOnly],
+      browser: { enabled: true, headless: true, screenshotFailures: false, provider, instances: [{ browser, name }] },
+    };
+  });
+}

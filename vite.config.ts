@@ -15,9 +15,7 @@ export default defineConfig(async ({ mode }): Promise<ViteUserConfig> => ({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     coverage: { provider: 'istanbul', include: ['src/**'] },
-    reporters: process.env.TEST_RESULTS
-      ? ['default', ['json', { outputFile: process.env.TEST_RESULTS }]]
-      : ['default'],
+    reporters: process.env.TEST_RESULTS ? ['default', ['json', { outputFile: process.env.TEST_RESULTS }]] : ['default'],
     projects: mode === 'test' ? await projects() : [],
   },
 }));

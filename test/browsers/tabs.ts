@@ -1,5 +1,4 @@
-import * as playwright from 'playwright';
-import type { BrowserContext, Page } from 'playwright';
+import { chromium, firefox, webkit, type BrowserContext, type LaunchOptions, type Page } from 'playwright';
 import { findBrowser, type Engine } from './find.js';
 import { launchWebKit } from './webkit-driver.ts';
 
@@ -17,8 +16,6 @@ export interface Tab {
   /** Calls a function in the page. It sees nothing but its argument, which goes there as JSON, as its result comes back. */
   eval<T>(fn: () => T | Promise<T>): Promise<T>;
   eval<A, T>(fn: (arg: A) => T | Promise<T>, arg: A): Promise<T>;
-  /** A PNG of what the tab shows. */
-  screenshot(): Promise<Buffer>;
   close(): Promise<void>;
   /** What only Playwright can do, in engines that it drives. */
   readonly page?: Page;
@@ -36,12 +33,8 @@ export async function open(engine: Engine, { dir }: { readonly dir?: string } = 
   return openWebKit(found.path);
 }
 
-async function openByPlaywright(
-  engine: Engine,
-  launch: playwright.LaunchOptions,
-  dir: string | undefined,
-): Promise<Browser> {
-  const type = playwright[engine];
+async function openByPlaywright(engine: Engine, launch: LaunchOptions, dir: string | undefined): Promise<Browser> {
+  const type = { chromium, firefox, webkit }[engine];
   const browser = dir ? undefined : await type.launch(launch);
   const context = browser ? await browser.newContext() : await type.launchPersistentContext(dir ?? '', launch);
   return {
@@ -62,27 +55,25 @@ async function playwrightTab(context: BrowserContext, url: string): Promise<Tab>
     eval: async <A, T>(fn: (arg: A) => T | Promise<T>, arg?: A): Promise<T> =>
       // Playwright's own type of the argument is narrower than what it takes.
       (await page.evaluate(fn as (arg: unknown) => unknown, arg)) as T,
-    screenshot: () => page.screenshot(),
     close: () => page.close(),
   };
 }
 
 async function openWebKit(miniBrowser: string): Promise<Browser> {
-  const webkit = await launchWebKit(miniBrowser);
+  const driver = await launchWebKit(miniBrowser);
   return {
     engine: 'webkit',
-    version: webkit.version,
-    close: () => webkit.close(),
+    version: driver.version,
+    close: () => driver.close(),
     newTab: async (url) => {
-      const tab = await webkit.newTab();
-      await webkit.goto(tab, url);
+      const tab = await driver.newTab();
+      await driver.goto(tab, url);
       return {
-        goto: (to) => webkit.goto(tab, to),
-        reload: () => webkit.reload(tab),
+        goto: (to) => driver.goto(tab, to),
+        reload: () => driver.reload(tab),
         eval: async <A, T>(fn: (arg: A) => T | Promise<T>, arg?: A): Promise<T> =>
-          (await webkit.call(tab, String(fn), arg)) as T,
-        screenshot: () => webkit.screenshot(tab),
-        close: () => webkit.closeTab(tab),
+          (await driver.call(tab, String(fn), arg)) as T,
+        close: () => driver.closeTab(tab),
       };
     },
   };

@@ -14,8 +14,6 @@ export interface WebKit {
   reload(tab: string): Promise<void>;
   /** Calls a function that is given as source text, with one argument that JSON can hold, and awaits its result. */
   call(tab: string, source: string, arg: unknown): Promise<unknown>;
-  /** A PNG. */
-  screenshot(tab: string): Promise<Buffer>;
   closeTab(tab: string): Promise<void>;
   /** Ends the browser and all its processes at once. */
   kill(): void;
@@ -121,12 +119,11 @@ async function openSession(
       if (result.error !== undefined) throw new Error(result.error);
       return result.value;
     },
-    screenshot: async (tab) =>
-      Buffer.from((await inTab(tab, () => send('GET', `${session}/screenshot`))) as string, 'base64'),
     closeTab: async (tab) => void (await inTab(tab, () => send('DELETE', `${session}/window`))),
     kill,
     close: async () => {
-      await inTurn(() => send('DELETE', session)).catch(() => {});
+      // A page that hangs would not let the session end; killing all of it does.
+      await Promise.race([send('DELETE', session), sleep(3_000)]).catch(() => {});
       kill();
     },
   };

@@ -62,7 +62,7 @@ async function bundle(entry: string, { ignoreTheManifest = false } = {}) {
     plugins: [
       { name: 'entry', resolveId: (id) => (id === 'entry' ? id : null), load: (id) => (id === 'entry' ? entry : null) },
     ],
-    ...(ignoreTheManifest && { treeshake: { moduleSideEffects: true } }),
+    ...(ignoreTheManifest && { treeshake: { moduleSideEffects: () => true } }),
   });
   const {
     output: [{ code, moduleIds, imports }],

@@ -61,9 +61,13 @@ export class SerializationError extends OffsetError {
 export class SourceNotFoundError extends OffsetError {
   override readonly name = 'SourceNotFoundError';
   constructor(source: string) {
-    super('source-not-found', `nothing is committed for ${quote(source)} and the reset policy is 'none': reset it first`, {
-      source,
-    });
+    super(
+      'source-not-found',
+      `nothing is committed for ${quote(source)} and the reset policy is 'none': reset it first`,
+      {
+        source,
+      },
+    );
   }
 }
 

@@ -4,3 +4,14 @@ export * from './errors.ts';
 export { Offset } from './offset.ts';
 export type { Batch, OffsetStore, StoreCapabilities, StoreChange, StoreOptions } from './store.ts';
 export { InMemoryOffsetStore } from './stores/memory.ts';
+export type { CommitOutcome } from './tracker/committer.ts';
+export type { Strategy } from './tracker/strategy.ts';
+export { OffsetTracker } from './tracker/tracker.ts';
+export type {
+  RecordOutcome,
+  ResetPolicy,
+  SourceStatus,
+  Ticket,
+  TrackerEvent,
+  TrackerOptions,
+} from './tracker/types.ts';

@@ -22,7 +22,9 @@ export class InMemoryOffsetStore implements OffsetStore {
     this.compare = options.compare;
     for (const [source, offset] of initial) {
       if (!isOffset(offset)) {
-        throw new InvalidOffsetError(`${quote(offset)} for ${quote(source)} is not an offset: make one with Offset`, { source });
+        throw new InvalidOffsetError(`${quote(offset)} for ${quote(source)} is not an offset: make one with Offset`, {
+          source,
+        });
       }
       this.#checkpoints.set(source, { epoch: 0, rank: 0, offset, committedAt: 0 });
     }

@@ -1,0 +1,444 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+import type { Checkpoint } from '../checkpoint.ts';
+import { InvalidOffsetError, OffsetError, SourceNotFoundError, quote } from '../errors.ts';
+import { Offset, isOffset } from '../offset.ts';
+import type { OffsetStore, StoreChange } from '../store.ts';
+import { type CommitOutcome, Committer, type Cycle } from './committer.ts';
+import { watchPage } from './lifecycle.ts';
+import { Position } from './position.ts';
+import { type Triggers, triggersOf } from './strategy.ts';
+import type { RecordOutcome, SourceStatus, Ticket, TrackerEvent, TrackerOptions } from './types.ts';
+import { Window } from './window.ts';
+
+// Not every supported browser has the symbol; code that `await using` is compiled to falls back on this one too.
+const asyncDispose = /* @__PURE__ */ (() =>
+  Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose'))() as typeof Symbol.asyncDispose;
+
+/** Records how far event feeds were processed, commits it to a store, and says where to go on. */
+export class OffsetTracker {
+  readonly store: OffsetStore;
+  readonly #options: TrackerOptions;
+  readonly #triggers: Triggers;
+  readonly #now: () => number;
+  readonly #committer: Committer;
+  readonly #positions = new Map<string, Position>();
+  readonly #listeners = new Set<(event: TrackerEvent) => void>();
+  /** One answer for all, so that a record allocates nothing. */
+  readonly #answers = {
+    pending: Promise.resolve('pending' as const),
+    committed: Promise.resolve('committed' as const),
+    fenced: Promise.resolve('fenced' as const),
+  };
+  #stop: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+  #closed = false;
+  #degraded: Error | undefined;
+
+  /** @throws TypeError for options that make no sense */
+  constructor(store: OffsetStore, options: TrackerOptions = {}) {
+    this.store = store;
+    this.#options = options;
+    this.#triggers = triggersOf(options.strategy ?? 'auto');
+    this.#now = options.now ?? Date.now;
+    const { maxInFlight = 1024 } = options;
+    if (!Number.isInteger(maxInFlight) || maxInFlight < 1)
+      throw new TypeError(`maxInFlight ${maxInFlight}: give 1 or more`);
+    this.#committer = new Committer(
+      store,
+      {
+        meet: (position, checkpoint) => this.#meet(position, checkpoint, 'local'),
+        committed: ({ source, committed }) =>
+          this.#emit({ type: 'committed', source, offset: committed?.offset, origin: 'local' }),
+        failed: (position, error, cycle) => this.#failed(position, error, cycle),
+      },
+      this.#now,
+    );
+  }
+
+  /**
+   * Where to start reading, strictly after it: the committed offset, read from the store; else what the reset policy
+   * says. Reading starts again here: open tickets are void, and a fenced source may be recorded again. To look without
+   * meaning to read there is `status`.
+   * @throws SourceNotFoundError under the policy 'none'; StorageError or SerializationError where the store cannot be read
+   */
+  async getOffset(source: string): Promise<Offset> {
+    const position = this.#position(source);
+    const before = position.committed;
+    const stored = await this.store.get(source);
+    position.learn(stored);
+    if (stored) this.#meet(position, stored, 'remote');
+    // What a strong store no longer holds, though nothing moved since it was asked, was removed by clearAll elsewhere.
+    const removed = before && position.committed === before && (stored?.epoch ?? -1) < before.epoch;
+    if (removed && this.store.capabilities.consistency === 'strong') position.begin(stored);
+    position.restart();
+    return position.committed?.offset ?? this.#policy(source);
+  }
+
+  /**
+   * Says that an event has been processed, and all before it. An offset at or below what is recorded changes nothing.
+   * @returns see {@link RecordOutcome}; rejects with InvalidOffsetError for an offset that does not fit the source, and,
+   * where this record triggers a commit, with what that fails with: the offset stays pending then
+   */
+  record(source: string, offset: Offset): Promise<RecordOutcome> {
+    try {
+      const position = this.#position(source);
+      if (position.fenced) return this.#answers.fenced;
+      if (position.window?.size) return this.begin(source, offset).done();
+      position.check(offset);
+      position.record(offset);
+      return this.#recorded(position, 1);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Commits what is pending for a source; 'none' where nothing is. Rejects with what the store fails with. */
+  async commit(source: string): Promise<CommitOutcome | 'none'> {
+    const position = this.#position(source);
+    if (position.fenced) return 'fenced';
+    return position.pending ? this.#committer.ask(position) : 'none';
+  }
+
+  /** Commits all that is pending in one store write. Rejects with the first failure, after all others have ended. */
+  async commitAll(): Promise<Map<string, CommitOutcome>> {
+    const pending = [...this.#positions.values()].filter((position) => position.pending);
+    const settled = await Promise.allSettled(pending.map((position) => this.#committer.ask(position)));
+    const outcomes = new Map<string, CommitOutcome>();
+    for (const [i, { source }] of pending.entries()) {
+      const result = settled[i];
+      if (result?.status === 'rejected') throw result.reason;
+      if (result) outcomes.set(source, result.value);
+    }
+    return outcomes;
+  }
+
+  /**
+   * Sets a source to an offset on purpose, back or forward, for all who share the store: a new epoch begins. Whatever
+   * others had pending for it is void.
+   * @throws InvalidOffsetError for what is no offset; what the store fails with
+   */
+  async reset(source: string, offset: Offset): Promise<void> {
+    if (!isOffset(offset)) {
+      throw new InvalidOffsetError(`cannot reset ${quote(source)} to ${quote(offset)}: give an Offset`, { source });
+    }
+    await this.#begin(source, offset);
+  }
+
+  /** Forgets a source: reading starts where the reset policy says. Leaves a tombstone, which no late writer can undo. */
+  async clear(source: string): Promise<void> {
+    await this.#begin(source, undefined);
+  }
+
+  /**
+   * Removes everything from the store physically. A tracker elsewhere that does not hear of it may commit its old offset
+   * again; to start sources anew for all, `clear` each.
+   */
+  async clearAll(): Promise<void> {
+    this.#start();
+    await this.#committer.alone(() => this.store.clearAll());
+    this.#cleared('local');
+  }
+
+  /** The committed offsets of all sources in the store. */
+  async getAllCommitted(): Promise<Map<string, Offset>> {
+    this.#start();
+    const offsets = new Map<string, Offset>();
+    for (const [source, { offset }] of await this.store.getAll()) if (offset) offsets.set(source, offset);
+    return offsets;
+  }
+
+  /** What is recorded and not yet durable, and nothing else. */
+  getAllPending(): Map<string, Offset> {
+    const offsets = new Map<string, Offset>();
+    for (const { source, pending, recorded } of this.#positions.values()) {
+      if (pending && recorded) offsets.set(source, recorded);
+    }
+    return offsets;
+  }
+
+  /**
+   * Begins an event that may finish in any order with others; call it in the order of the feed. Only the watermark, the
+   * last offset before which all have finished, is recorded.
+   * @throws OffsetError 'in-flight' at `maxInFlight`: await `ready` first; InvalidOffsetError as `record`
+   */
+  begin(source: string, offset: Offset): Ticket {
+    const position = this.#position(source);
+    position.check(offset);
+    const window = position.fenced ? new Window() : (position.window ??= new Window());
+    if (window.size >= (this.#options.maxInFlight ?? 1024)) {
+      throw new OffsetError(
+        'in-flight',
+        `${window.size} events of ${quote(source)} are in flight: await ready() first`,
+        {
+          source,
+        },
+      );
+    }
+    const ticket = window.begin(offset, this.#now());
+    if (window === position.window) this.#watchHead(position);
+    return {
+      offset,
+      done: () => this.#finish(position, window, ticket, true),
+      abandon: () => void this.#finish(position, window, ticket, false),
+    };
+  }
+
+  /** Resolves when one more ticket may begin. */
+  async ready(source: string): Promise<void> {
+    const { window } = this.#position(source);
+    if (window === undefined || window.size < (this.#options.maxInFlight ?? 1024)) return;
+    await new Promise<void>((resolve) => window.waiting.push(resolve));
+  }
+
+  /** Listens to commits, resets and troubles, here and elsewhere. @returns a function that ends it */
+  subscribe(listener: (event: TrackerEvent) => void): () => void {
+    this.#start();
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** What is known of a source, without asking the store. */
+  status(source: string): SourceStatus {
+    const { committed, recorded, pending, window, epoch, fenced, voidTickets, lastError, role } = this.#at(source);
+    return {
+      recorded,
+      committed: committed?.offset,
+      pending: pending ? recorded : undefined,
+      inFlight: window?.open ?? 0,
+      lastCommitAt: committed?.committedAt,
+      epoch,
+      fenced,
+      voidTickets,
+      lastError,
+      degraded: this.#degraded,
+      role,
+    };
+  }
+
+  /** Commits all that is pending, then lets go of timers, page and store events; the store stays open for others. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.commitAll().then(
+      () => this.#letGo(),
+      (error: unknown) => {
+        this.#letGo();
+        throw error;
+      },
+    ));
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** @internal For `resume`: which part this tab has in reading a source. */
+  setRole(source: string, role: SourceStatus['role']): void {
+    this.#at(source).role = role;
+  }
+
+  #position(source: string): Position {
+    this.#start();
+    return this.#at(source);
+  }
+
+  #at(source: string): Position {
+    let position = this.#positions.get(source);
+    if (position === undefined) {
+      if (typeof source !== 'string') throw new TypeError(`a source is a string, found ${quote(source)}`);
+      position = new Position(source, this.store.compare);
+      this.#positions.set(source, position);
+    }
+    return position;
+  }
+
+  /** Not in the constructor: a Worker may make its tracker in global scope, where nothing may be started. */
+  #start(): void {
+    if (this.#closed) throw new OffsetError('closed', 'the tracker is closed: make a new one');
+    if (this.#stop) return;
+    const { store } = this;
+    const unsubscribe = store.subscribe?.((change) => this.#changed(change));
+    const unwatch = watchPage({
+      hide: () => this.commitAll().catch(() => {}),
+      leave: () => this.#leave(),
+      back: () => this.#refresh(),
+      suspend: (suspended) => (suspended ? store.suspend?.() : store.wake?.()),
+    });
+    this.#stop = () => {
+      unwatch();
+      unsubscribe?.();
+    };
+  }
+
+  #recorded(position: Position, count: number): Promise<RecordOutcome> {
+    if (!position.pending) {
+      position.unasked = 0;
+      return this.#answers.committed;
+    }
+    const { every, intervalMs } = this.#triggers;
+    const timed = intervalMs < Infinity;
+    if (position.unasked === 0 && timed) position.firstAt = this.#now();
+    position.unasked += count;
+    if (position.unasked >= every || (timed && this.#now() - position.firstAt >= intervalMs)) {
+      return this.#committer.ask(position);
+    }
+    if (timed) this.#arm(position);
+    return this.#answers.pending;
+  }
+
+  #arm(position: Position): void {
+    position.timer ??= setTimeout(() => {
+      position.timer = undefined;
+      if (position.pending) this.#committer.ask(position).catch(() => {});
+    }, this.#triggers.intervalMs);
+  }
+
+  #failed(position: Position, error: unknown, cycle: Cycle): void {
+    const { source } = position;
+    position.lastError = error;
+    if (this.#triggers.intervalMs < Infinity && position.pending && !this.#closing) this.#arm(position);
+    const { onError } = this.#options;
+    if (onError) {
+      cycle.promise.catch(() => {});
+      guard(() => onError(error, source));
+    }
+    cycle.reject(error);
+    this.#emit({ type: 'error', source, error, origin: 'local' });
+  }
+
+  #finish(position: Position, window: Window, ticket: number, processed: boolean): Promise<RecordOutcome> {
+    if (position.window !== window || !window.finish(ticket, processed)) {
+      position.voidTickets++;
+      return position.window === window ? this.#answers.pending : this.#answers.fenced;
+    }
+    let passed = 0;
+    for (let offset = window.advance(); offset; offset = window.advance(), passed++) position.record(offset);
+    if (passed === 0) return this.#answers.pending;
+    this.#watchHead(position);
+    return this.#recorded(position, passed);
+  }
+
+  /** Raises 'blocked' once for a ticket that holds the watermark up for too long. */
+  #watchHead(position: Position): void {
+    const { stuckAfterMs = 60_000 } = this.#options;
+    const { window, source } = position;
+    const oldest = window?.oldest();
+    if (position.stuckTimer !== undefined || !window || !oldest || window.blocked === window.head) return;
+    const { head } = window;
+    const timer = setTimeout(
+      () => {
+        position.stuckTimer = undefined;
+        if (position.window !== window || window.head !== head) return this.#watchHead(position);
+        window.blocked = head;
+        this.#emit({ type: 'blocked', source, offset: oldest.offset, origin: 'local' });
+      },
+      Math.max(0, oldest.begunAt + stuckAfterMs - this.#now()),
+    );
+    position.stuckTimer = timer;
+    // A process with nothing left to do but to complain may end.
+    if (typeof timer === 'object') timer.unref();
+  }
+
+  /** With no commit under way, whose answer could not be told from a reset by somebody else. */
+  #begin(source: string, offset: Offset | undefined): Promise<void> {
+    const position = this.#position(source);
+    return this.#committer.alone(async () => {
+      for (;;) {
+        const stored = await this.store.get(source);
+        const epoch = Math.max(stored?.epoch ?? 0, position.committed?.epoch ?? 0) + 1;
+        const mine: Checkpoint = { epoch, rank: 0, offset, committedAt: this.#now() };
+        const stands = (await this.store.commit(new Map([[source, mine]]))).get(source);
+        // Another reset of the same epoch may have won: ours came later, so it goes on top.
+        if (stands?.epoch !== epoch || stands.rank !== 0 || !same(stands.offset, offset)) continue;
+        // One of a later epoch has been heard of meanwhile, and fenced this tracker.
+        if ((position.committed?.epoch ?? 0) > epoch) return;
+        position.begin(mine);
+        this.#emit({ type: offset ? 'reset' : 'cleared', source, offset, origin: 'local' });
+        return;
+      }
+    });
+  }
+
+  #meet(position: Position, checkpoint: Checkpoint, origin: TrackerEvent['origin']): void {
+    const met = position.meet(checkpoint);
+    const { source, committed } = position;
+    const offset = committed?.offset;
+    if (met === 'fenced') this.#emit({ type: offset ? 'reset' : 'cleared', source, offset, origin: 'remote' });
+    else if (met === 'moved' && origin === 'remote') this.#emit({ type: 'committed', source, offset, origin });
+  }
+
+  #changed(change: StoreChange): void {
+    switch (change.type) {
+      case 'commit':
+        for (const [source, checkpoint] of change.batch) this.#meet(this.#position(source), checkpoint, 'remote');
+        break;
+      case 'clearAll':
+        this.#cleared('remote');
+        break;
+      case 'health':
+        this.#degraded = change.error;
+        this.#emit({ type: change.error ? 'degraded' : 'recovered', error: change.error, origin: 'local' });
+    }
+  }
+
+  #cleared(origin: TrackerEvent['origin']): void {
+    for (const position of this.#positions.values()) {
+      position.begin(undefined);
+      position.fenced = origin === 'remote';
+      this.#emit({ type: 'cleared', source: position.source, origin });
+    }
+  }
+
+  #leave(): void {
+    const batch = new Map<string, Checkpoint>();
+    for (const position of this.#positions.values()) {
+      if (position.pending) batch.set(position.source, position.checkpoint(this.#now()));
+    }
+    if (batch.size > 0) this.store.commitOnHide?.(batch);
+  }
+
+  #refresh(): void {
+    for (const position of this.#positions.values()) {
+      this.store.get(position.source).then(
+        (stored) => stored && this.#meet(position, stored, 'remote'),
+        (error: unknown) => this.#emit({ type: 'error', source: position.source, error, origin: 'local' }),
+      );
+    }
+  }
+
+  async #policy(source: string): Promise<Offset> {
+    const { resetPolicy = 'earliest' } = this.#options;
+    if (resetPolicy === 'none') throw new SourceNotFoundError(source);
+    const offset = typeof resetPolicy === 'function' ? await resetPolicy(source) : Offset[resetPolicy];
+    if (isOffset(offset)) return offset;
+    throw new InvalidOffsetError(`the reset policy answered ${quote(offset)} for ${quote(source)}: answer an Offset`, {
+      source,
+    });
+  }
+
+  #emit(event: TrackerEvent): void {
+    for (const listener of this.#listeners) guard(() => listener(event));
+  }
+
+  #letGo(): void {
+    this.#closed = true;
+    this.#stop?.();
+    for (const { timer, stuckTimer } of this.#positions.values()) {
+      clearTimeout(timer);
+      clearTimeout(stuckTimer);
+    }
+  }
+}
+
+/** A listener's mistake is its own: it is reported as uncaught, and the tracker goes on. */
+function guard(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
+}
+
+function same(a: Offset | undefined, b: Offset | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && Offset.equals(a, b));
+}

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { defineConfig, type TestProjectInlineConfiguration, type ViteUserConfig } from 'vitest/config';
+import { feedServer } from './demo/server/plugin.ts';
 import manifest from './package.json' with { type: 'json' };
 
 const inBrowsersOnly = '**/*.browser.test.ts';
@@ -9,6 +10,7 @@ const unit = ['test/unit/**/*.test.ts'];
 export default defineConfig(async ({ mode }): Promise<ViteUserConfig> => ({
   // `vite` serves and builds the demo; `vitest`, in mode test, works on the whole repository.
   root: mode === 'test' ? '.' : 'demo',
+  plugins: [feedServer()],
   resolve: { alias: sources() },
   build: { target: 'es2022', outDir: 'dist', emptyOutDir: true },
   test: {

@@ -13,14 +13,14 @@ const sources = Object.entries(manifest.exports).flatMap(([subpath, target]) =>
 
 /** What else a bundle of one subpath may contain, beside the core that all share. */
 const mayContain: Record<string, RegExp> = {
-  '.': /^src\/(tracker\/\w+|stores\/memory)\.ts$/,
-  './indexeddb': /^src\/stores\/(indexeddb|tab-channel)\.ts$|^idb$/,
-  './local-storage': /^src\/stores\/(local-storage|tab-channel)\.ts$|^superjson$/,
-  './cloudflare-kv': /^src\/stores\/cloudflare-kv\.ts$|^superjson$/,
-  './file': /^src\/stores\/file\.ts$|^superjson$|^node:/,
+  '.': /^src\/(tracker\/[\w-]+|stores\/memory)\.ts$/,
+  './indexeddb': /^src\/stores\/(indexeddb[\w-]*|tab-channel)\.ts$|^idb$/,
+  './local-storage': /^src\/stores\/(local-storage[\w-]*|tab-channel)\.ts$|^superjson$/,
+  './cloudflare-kv': /^src\/stores\/cloudflare-kv[\w-]*\.ts$|^superjson$/,
+  './file': /^src\/stores\/file[\w-]*\.ts$|^superjson$|^node:/,
   './feed': /^src\/feed\/(?!sse)[\w-]+\.ts$/,
   './sse': /^src\/feed\/(?!resume)[\w-]+\.ts$|^eventsource-parser$/,
-  './testing': /^src\/testing\/\w+\.ts$/,
+  './testing': /^src\/testing\/[\w-]+\.ts$/,
 };
 const core = /^src\/\w+\.ts$/;
 

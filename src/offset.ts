@@ -16,8 +16,8 @@ export type Offset =
   | { readonly kind: 'latest' };
 
 const maxSequence = 0xffff_ffff_ffff_ffffn;
-const earliest: Offset = /* @__PURE__ */ Object.freeze({ kind: 'earliest' });
-const latest: Offset = /* @__PURE__ */ Object.freeze({ kind: 'latest' });
+export const earliest: Offset = /* @__PURE__ */ Object.freeze({ kind: 'earliest' });
+export const latest: Offset = /* @__PURE__ */ Object.freeze({ kind: 'latest' });
 
 /** Makes, compares and spells offsets. */
 export const Offset = {
@@ -73,8 +73,9 @@ function increment(offset: Offset): Offset | undefined {
   return offset.kind === 'sequence' ? sequence(offset.value + 1n) : undefined;
 }
 
-function equals(a: Offset, b: Offset): boolean {
-  return a.kind === b.kind && valueOf(a) === valueOf(b);
+/** Whether both name the same place, or neither names any. */
+export function equals(a: Offset | undefined, b: Offset | undefined): boolean {
+  return a?.kind === b?.kind && valueOf(a) === valueOf(b);
 }
 
 /**
@@ -89,7 +90,7 @@ function compare(a: Offset, b: Offset): number | undefined {
 }
 
 /** @returns 'seq:42', 'ts:2026-01-02T03:04:05.678Z', 'custom:0_17', 'earliest' or 'latest' */
-function format(offset: Offset): string {
+export function format(offset: Offset): string {
   switch (offset.kind) {
     case 'sequence':
       return `seq:${offset.value}`;
@@ -135,6 +136,15 @@ export function order(a: Offset, b: Offset): number {
   return x < y ? -1 : 1;
 }
 
+/**
+ * Takes an offset from a caller.
+ * @throws InvalidOffsetError for anything else
+ */
+export function asOffset(value: Offset, source: string): Offset {
+  if (isOffset(value)) return value;
+  throw new InvalidOffsetError(`${quote(value)} for ${quote(source)} is no offset: make one with Offset`, { source });
+}
+
 /** Whether a value, from a caller or from a store, is an offset. */
 export function isOffset(value: unknown): value is Offset {
   if (typeof value !== 'object' || value === null || !('kind' in value)) return false;
@@ -151,9 +161,9 @@ export function isOffset(value: unknown): value is Offset {
   }
 }
 
-function valueOf(offset: Offset): bigint | number | string | undefined {
-  if (offset.kind === 'timestamp') return offset.value.getTime();
-  return 'value' in offset ? offset.value : undefined;
+function valueOf(offset: Offset | undefined): bigint | number | string | undefined {
+  if (offset === undefined || !('value' in offset)) return undefined;
+  return offset.kind === 'timestamp' ? offset.value.getTime() : offset.value;
 }
 
 function invalid(what: string, found: unknown, wanted: string): InvalidOffsetError {

@@ -1,6 +1,5 @@
 import { type Checkpoint, join } from '../checkpoint.ts';
-import { InvalidOffsetError, quote } from '../errors.ts';
-import { type Offset, isOffset } from '../offset.ts';
+import { type Offset, asOffset } from '../offset.ts';
 import type { Batch, OffsetStore, StoreOptions } from '../store.ts';
 
 /** Keeps checkpoints in memory, for tests and for feeds that start over with the process. */
@@ -21,12 +20,7 @@ export class InMemoryOffsetStore implements OffsetStore {
   constructor(initial: Iterable<readonly [source: string, offset: Offset]> = [], options: StoreOptions = {}) {
     this.compare = options.compare;
     for (const [source, offset] of initial) {
-      if (!isOffset(offset)) {
-        throw new InvalidOffsetError(`${quote(offset)} for ${quote(source)} is not an offset: make one with Offset`, {
-          source,
-        });
-      }
-      this.#checkpoints.set(source, { epoch: 0, rank: 0, offset, committedAt: 0 });
+      this.#checkpoints.set(source, { epoch: 0, rank: 0, offset: asOffset(offset, source), committedAt: 0 });
     }
   }
 

@@ -1,3 +1,4 @@
+import type { Checkpoint } from '../checkpoint.ts';
 import { OffsetError, StorageError, quote } from '../errors.ts';
 import type { OffsetStore } from '../store.ts';
 import type { Position } from './position.ts';
@@ -6,11 +7,17 @@ import type { Position } from './position.ts';
 export type CommitOutcome = 'committed' | 'fenced';
 
 /** The part of one store write that concerns one source; all who asked for it share its promise. */
-export interface Cycle {
-  readonly promise: Promise<CommitOutcome>;
-  readonly resolve: (outcome: CommitOutcome) => void;
-  readonly reject: (error: unknown) => void;
+export class Cycle {
+  /** The position's life when it was asked for. */
   readonly life: number;
+  resolve: (outcome: CommitOutcome | Promise<never>) => void = () => {};
+  readonly promise = new Promise<CommitOutcome>((resolve) => {
+    this.resolve = resolve;
+  });
+
+  constructor(life: number) {
+    this.life = life;
+  }
 }
 
 /** What a committer tells of. */
@@ -18,7 +25,7 @@ export interface CommitterEvents {
   /** A store write went through; to be called before those who wait are answered. */
   committed(position: Position): void;
   /** The store answered with a checkpoint; joins it. */
-  meet(position: Position, checkpoint: Parameters<Position['meet']>[0]): void;
+  meet(position: Position, checkpoint: Checkpoint): void;
   failed(position: Position, error: unknown, cycle: Cycle): void;
 }
 
@@ -44,7 +51,7 @@ export class Committer {
     position.unasked = 0;
     let { cycle } = position;
     if (cycle === undefined) {
-      position.cycle = cycle = newCycle(position.life);
+      position.cycle = cycle = new Cycle(position.life);
       if (this.#asked.size === 0) void this.alone(() => this.#write());
       this.#asked.set(position, cycle);
     }
@@ -63,30 +70,28 @@ export class Committer {
     this.#asked = new Map();
     for (const position of asked.keys()) position.cycle = undefined;
     await Promise.all([...asked].map(([position, cycle]) => this.#learn(position, cycle)));
-    const batch = new Map();
-    const writing = new Map<string, [Position, Cycle]>();
-    for (const [position, cycle] of asked) {
-      if (position.life !== cycle.life) cycle.resolve('fenced');
-      else if (!position.pending) cycle.resolve('committed');
-      else if (position.known) {
-        batch.set(position.source, position.checkpoint(this.#now()));
-        writing.set(position.source, [position, cycle]);
+    const jobs = new Map([...asked].filter(([{ known }]) => known).map((job) => [job[0].source, job]));
+    while (jobs.size > 0) await this.#commit(jobs);
+  }
+
+  /** Writes and settles all jobs, or takes those out that cannot be written, so that they do not hold up the others. */
+  async #commit(jobs: Map<string, readonly [Position, Cycle]>): Promise<void> {
+    try {
+      const batch = new Map<string, Checkpoint>();
+      for (const [source, [position, cycle]] of jobs) {
+        if (position.life === cycle.life && position.pending) batch.set(source, position.checkpoint(this.#now()));
       }
-    }
-    while (batch.size > 0) {
-      try {
-        const stands = await this.#store.commit(batch);
-        for (const [source, [position, cycle]] of writing) this.#settle(position, cycle, stands.get(source));
-        return;
-      } catch (error) {
-        // A record that one source cannot write must not hold up all others.
-        const only = error instanceof OffsetError && error.source !== undefined && writing.has(error.source);
-        for (const source of only ? [error.source] : [...writing.keys()]) {
-          const failed = writing.get(source);
-          if (failed) this.#events.failed(failed[0], error, failed[1]);
-          writing.delete(source);
-          batch.delete(source);
-        }
+      const stands = batch.size > 0 ? await this.#store.commit(batch) : batch;
+      for (const [source, [position, cycle]] of jobs) {
+        if (batch.has(source)) this.#meet(position, cycle, stands.get(source));
+        cycle.resolve(position.life === cycle.life ? 'committed' : 'fenced');
+        jobs.delete(source);
+      }
+    } catch (error) {
+      const guilty = error instanceof OffsetError && jobs.get(error.source ?? '');
+      for (const [position, cycle] of guilty ? [guilty] : jobs.values()) {
+        jobs.delete(position.source);
+        this.#events.failed(position, error, cycle);
       }
     }
   }
@@ -101,25 +106,11 @@ export class Committer {
     }
   }
 
-  #settle(position: Position, cycle: Cycle, stands: Parameters<Position['meet']>[0] | undefined): void {
-    if (stands === undefined) {
-      const source = position.source;
-      const error = new StorageError(`the store's commit answered nothing for ${quote(source)}`, { source });
-      this.#events.failed(position, error, cycle);
-      return;
-    }
-    this.#events.meet(position, stands);
-    if (position.life !== cycle.life) return cycle.resolve('fenced');
+  #meet(position: Position, cycle: Cycle, stands: Checkpoint | undefined): void {
+    const { source } = position;
+    if (stands === undefined) throw new StorageError(`the store did not answer for ${quote(source)}`, { source });
     position.lastError = undefined;
-    this.#events.committed(position);
-    cycle.resolve('committed');
+    this.#events.meet(position, stands);
+    if (position.life === cycle.life) this.#events.committed(position);
   }
-}
-
-function newCycle(life: number): Cycle {
-  let settle: Pick<Cycle, 'resolve' | 'reject'> | undefined;
-  const promise = new Promise<CommitOutcome>((resolve, reject) => {
-    settle = { resolve, reject };
-  });
-  return { promise, life, resolve: (outcome) => settle?.resolve(outcome), reject: (error) => settle?.reject(error) };
 }

@@ -1,37 +1,27 @@
-/** What a tracker does as its page goes and comes. */
-export interface PageHandlers {
-  /** The page was hidden and may never be seen again; there is still time for a normal commit. */
-  hide(): void;
-  /** The page goes away or freezes: only what is started synchronously has a chance. */
-  leave(): void;
-  /** The page came back after others may have moved on without it. */
-  back(): void;
-  /** The page enters (true) or has left (false) the back/forward cache. */
-  suspend(suspended: boolean): void;
-}
+/**
+ * The turns in the life of a page:
+ * - 'hidden': it may never be seen again; there is still time for a normal commit;
+ * - 'leaving': it goes away or freezes, and only what is started synchronously has a chance;
+ * - 'cached', 'restored': it enters or has left the back/forward cache;
+ * - 'back': others may have moved on without it.
+ */
+export type PageTurn = 'hidden' | 'leaving' | 'cached' | 'restored' | 'back';
 
 /**
- * Calls the handlers as a page is hidden, frozen, left and shown again. Neither `unload` nor `beforeunload`: both keep a
- * page out of the back/forward cache, and phones do not fire them. @returns a function that ends it
+ * Tells of a page's turns. Neither `unload` nor `beforeunload`: both keep a page out of the back/forward cache, and
+ * phones do not fire them. @returns a function that ends it
  */
-export function watchPage({ hide, leave, back, suspend }: PageHandlers): () => void {
+export function watchPage(tell: (turn: PageTurn) => void): () => void {
   if (typeof document === 'undefined') return () => {};
   const watching = new AbortController();
-  const on = (target: EventTarget, type: string, listener: (event: Event) => void): void =>
-    target.addEventListener(type, listener, { signal: watching.signal });
-  on(document, 'visibilitychange', () => {
-    if (document.visibilityState === 'hidden') hide();
-  });
-  on(document, 'freeze', leave);
-  on(document, 'resume', back);
-  on(globalThis, 'pagehide', () => {
-    leave();
-    suspend(true);
-  });
-  on(globalThis, 'pageshow', (event) => {
-    if (!(event as PageTransitionEvent).persisted) return;
-    suspend(false);
-    back();
-  });
+  const on = (target: EventTarget, type: string, turns: (event: Event) => readonly (PageTurn | false)[]): void =>
+    target.addEventListener(type, (event) => turns(event).forEach((turn) => turn && tell(turn)), {
+      signal: watching.signal,
+    });
+  on(document, 'visibilitychange', () => [document.visibilityState === 'hidden' && 'hidden']);
+  on(document, 'freeze', () => ['leaving']);
+  on(document, 'resume', () => ['back']);
+  on(globalThis, 'pagehide', () => ['leaving', 'cached']);
+  on(globalThis, 'pageshow', (event) => ((event as PageTransitionEvent).persisted ? ['restored', 'back'] : []));
   return () => watching.abort();
 }

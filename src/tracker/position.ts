@@ -1,6 +1,6 @@
 import { type Checkpoint, type CompareCustom, compareInEpoch, join } from '../checkpoint.ts';
 import { InvalidOffsetError, quote } from '../errors.ts';
-import { Offset, isConcrete, isOffset } from '../offset.ts';
+import { type Offset, asOffset, equals, format, isConcrete } from '../offset.ts';
 import type { Cycle } from './committer.ts';
 import type { SourceStatus } from './types.ts';
 import type { Window } from './window.ts';
@@ -39,7 +39,6 @@ export class Position {
   role: SourceStatus['role'];
 
   window: Window | undefined;
-  stuckTimer: ReturnType<typeof setTimeout> | undefined;
   /** Tickets finished twice, or after their window was void. */
   voidTickets = 0;
 
@@ -54,19 +53,13 @@ export class Position {
 
   /** @throws InvalidOffsetError for what cannot be recorded here */
   check(offset: Offset): void {
-    if (!isOffset(offset) || !isConcrete(offset)) {
-      throw new InvalidOffsetError(
-        `${quote(offset)} cannot be recorded for ${quote(this.source)}: give the offset of an event, made with Offset.sequence, timestamp or custom`,
-        { source: this.source },
-      );
-    }
-    this.#checkKind(offset, this.#last ?? this.#head ?? this.committed?.offset);
+    this.#checkKind(asOffset(offset, this.source), this.#last ?? this.#head ?? this.committed?.offset);
   }
 
   /** Takes a checked offset as processed. An offset at or below this reading's place changes nothing. */
   record(offset: Offset): void {
     const { source, compare } = this;
-    if (this.#last !== undefined && Offset.equals(offset, this.#last)) return;
+    if (equals(offset, this.#last)) return;
     if (compareInEpoch(offset, this.#rank + 1, this.#last, this.#rank, source, compare) <= 0) return;
     this.#rank++;
     this.#last = offset;
@@ -140,9 +133,8 @@ export class Position {
     this.#rank = committed?.rank ?? 0;
     this.#last = committed?.offset;
     this.fenced = false;
-    const { window } = this;
+    this.window?.drop();
     this.window = undefined;
-    for (const wake of window?.waiting ?? []) wake();
     this.#weigh();
   }
 
@@ -157,9 +149,9 @@ export class Position {
   }
 
   #checkKind(offset: Offset, at: Offset | undefined): void {
-    if (at === undefined || at.kind === offset.kind || !isConcrete(at)) return;
+    if (isConcrete(offset) && (at === undefined || at.kind === offset.kind || !isConcrete(at))) return;
     throw new InvalidOffsetError(
-      `${quote(this.source)} is at ${quote(Offset.format(at))}, and ${quote(Offset.format(offset))} is of another kind: reset the source first`,
+      `${quote(this.source)} ${at ? `is at '${format(at)}' and` : ''} cannot take '${format(offset)}': record offsets of one kind, or reset the source`,
       { source: this.source },
     );
   }

@@ -1,3 +1,5 @@
+import { quote } from '../errors.ts';
+
 /**
  * When a tracker commits what was recorded.
  * - 'auto': at every record; records made while a write is under way share the next one.
@@ -13,20 +15,18 @@ export interface Triggers {
   readonly intervalMs: number;
 }
 
-/** The longest delay that `setTimeout` takes; a longer one fires at once. */
-const longestTimeout = 2 ** 31 - 1;
-
 /** @throws TypeError for what is no strategy */
 export function triggersOf(strategy: Strategy): Triggers {
-  if (strategy === 'auto') return { every: 1, intervalMs: Infinity };
-  if (strategy === 'manual') return { every: Infinity, intervalMs: Infinity };
-  const { every, intervalMs } = strategy ?? {};
-  const fits = (value: number | undefined, max: number): boolean =>
-    value === undefined || (Number.isInteger(value) && value > 0 && value <= max);
-  if ((every ?? intervalMs) === undefined || !fits(every, Infinity) || !fits(intervalMs, longestTimeout)) {
-    throw new TypeError(
-      `strategy ${JSON.stringify(strategy)}: give 'auto', 'manual' or { every, intervalMs } in whole records and ms above 0`,
-    );
+  const { every = Infinity, intervalMs = Infinity } =
+    strategy === 'auto' ? { every: 1 } : strategy === 'manual' ? {} : (strategy ?? { every: 0 });
+  const none = every === Infinity && intervalMs === Infinity && strategy !== 'manual';
+  if (none || !fits(every) || !fits(intervalMs)) {
+    throw new TypeError(`strategy ${quote(strategy)}: give 'auto', 'manual' or { every: records, intervalMs: ms }`);
   }
-  return { every: every ?? Infinity, intervalMs: intervalMs ?? Infinity };
+  return { every, intervalMs };
+}
+
+/** Whole and above 0, and no longer than `setTimeout` takes: a longer delay fires at once. */
+function fits(value: number): boolean {
+  return value === Infinity || (Number.isInteger(value) && value > 0 && value < 2 ** 31);
 }

@@ -1,14 +1,15 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Checkpoint } from '../checkpoint.ts';
-import { InvalidOffsetError, OffsetError, SourceNotFoundError, quote } from '../errors.ts';
-import { Offset, isOffset } from '../offset.ts';
+import { OffsetError, SourceNotFoundError, quote } from '../errors.ts';
+import { type Offset, asOffset, earliest, equals, latest } from '../offset.ts';
 import type { OffsetStore, StoreChange } from '../store.ts';
 import { type CommitOutcome, Committer, type Cycle } from './committer.ts';
 import { watchPage } from './lifecycle.ts';
+import { Listeners, guard } from './listeners.ts';
 import { Position } from './position.ts';
 import { type Triggers, triggersOf } from './strategy.ts';
 import type { RecordOutcome, SourceStatus, Ticket, TrackerEvent, TrackerOptions } from './types.ts';
-import { Window } from './window.ts';
+import { Window, type WindowRules } from './window.ts';
 
 // Not every supported browser has the symbol; code that `await using` is compiled to falls back on this one too.
 const asyncDispose = /* @__PURE__ */ (() =>
@@ -19,10 +20,11 @@ export class OffsetTracker {
   readonly store: OffsetStore;
   readonly #options: TrackerOptions;
   readonly #triggers: Triggers;
+  readonly #rules: WindowRules;
   readonly #now: () => number;
   readonly #committer: Committer;
   readonly #positions = new Map<string, Position>();
-  readonly #listeners = new Set<(event: TrackerEvent) => void>();
+  readonly #listeners = new Listeners();
   /** One answer for all, so that a record allocates nothing. */
   readonly #answers = {
     pending: Promise.resolve('pending' as const),
@@ -40,15 +42,14 @@ export class OffsetTracker {
     this.#options = options;
     this.#triggers = triggersOf(options.strategy ?? 'auto');
     this.#now = options.now ?? Date.now;
-    const { maxInFlight = 1024 } = options;
-    if (!Number.isInteger(maxInFlight) || maxInFlight < 1)
-      throw new TypeError(`maxInFlight ${maxInFlight}: give 1 or more`);
+    const { maxInFlight = 1024, stuckAfterMs = 60_000 } = options;
+    if (!(maxInFlight >= 1)) throw new TypeError(`maxInFlight ${maxInFlight}: give 1 or more`);
+    this.#rules = { maxInFlight, stuckAfterMs, now: this.#now };
     this.#committer = new Committer(
       store,
       {
         meet: (position, checkpoint) => this.#meet(position, checkpoint, 'local'),
-        committed: ({ source, committed }) =>
-          this.#emit({ type: 'committed', source, offset: committed?.offset, origin: 'local' }),
+        committed: ({ source, committed }) => this.#listeners.tell('committed', 'local', source, committed?.offset),
         failed: (position, error, cycle) => this.#failed(position, error, cycle),
       },
       this.#now,
@@ -101,14 +102,13 @@ export class OffsetTracker {
 
   /** Commits all that is pending in one store write. Rejects with the first failure, after all others have ended. */
   async commitAll(): Promise<Map<string, CommitOutcome>> {
-    const pending = [...this.#positions.values()].filter((position) => position.pending);
-    const settled = await Promise.allSettled(pending.map((position) => this.#committer.ask(position)));
     const outcomes = new Map<string, CommitOutcome>();
-    for (const [i, { source }] of pending.entries()) {
-      const result = settled[i];
-      if (result?.status === 'rejected') throw result.reason;
-      if (result) outcomes.set(source, result.value);
-    }
+    const pending = [...this.#positions.values()].filter((position) => position.pending);
+    const settled = await Promise.allSettled(
+      pending.map(async (position) => outcomes.set(position.source, await this.#committer.ask(position))),
+    );
+    const failed = settled.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
     return outcomes;
   }
 
@@ -118,10 +118,7 @@ export class OffsetTracker {
    * @throws InvalidOffsetError for what is no offset; what the store fails with
    */
   async reset(source: string, offset: Offset): Promise<void> {
-    if (!isOffset(offset)) {
-      throw new InvalidOffsetError(`cannot reset ${quote(source)} to ${quote(offset)}: give an Offset`, { source });
-    }
-    await this.#begin(source, offset);
+    await this.#begin(source, asOffset(offset, source));
   }
 
   /** Forgets a source: reading starts where the reset policy says. Leaves a tombstone, which no late writer can undo. */
@@ -164,18 +161,13 @@ export class OffsetTracker {
   begin(source: string, offset: Offset): Ticket {
     const position = this.#position(source);
     position.check(offset);
-    const window = position.fenced ? new Window() : (position.window ??= new Window());
-    if (window.size >= (this.#options.maxInFlight ?? 1024)) {
-      throw new OffsetError(
-        'in-flight',
-        `${window.size} events of ${quote(source)} are in flight: await ready() first`,
-        {
-          source,
-        },
-      );
+    const window = position.fenced ? this.#window(source) : (position.window ??= this.#window(source));
+    if (window.full) {
+      throw new OffsetError('in-flight', `${window.size} events of ${quote(source)} in flight: await ready() first`, {
+        source,
+      });
     }
-    const ticket = window.begin(offset, this.#now());
-    if (window === position.window) this.#watchHead(position);
+    const ticket = window.begin(offset);
     return {
       offset,
       done: () => this.#finish(position, window, ticket, true),
@@ -185,16 +177,13 @@ export class OffsetTracker {
 
   /** Resolves when one more ticket may begin. */
   async ready(source: string): Promise<void> {
-    const { window } = this.#position(source);
-    if (window === undefined || window.size < (this.#options.maxInFlight ?? 1024)) return;
-    await new Promise<void>((resolve) => window.waiting.push(resolve));
+    await this.#position(source).window?.room();
   }
 
   /** Listens to commits, resets and troubles, here and elsewhere. @returns a function that ends it */
   subscribe(listener: (event: TrackerEvent) => void): () => void {
     this.#start();
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   /** What is known of a source, without asking the store. */
@@ -256,11 +245,12 @@ export class OffsetTracker {
     if (this.#stop) return;
     const { store } = this;
     const unsubscribe = store.subscribe?.((change) => this.#changed(change));
-    const unwatch = watchPage({
-      hide: () => this.commitAll().catch(() => {}),
-      leave: () => this.#leave(),
-      back: () => this.#refresh(),
-      suspend: (suspended) => (suspended ? store.suspend?.() : store.wake?.()),
+    const unwatch = watchPage((turn) => {
+      if (turn === 'hidden') this.commitAll().catch(() => {});
+      if (turn === 'leaving') this.#leave();
+      if (turn === 'cached') store.suspend?.();
+      if (turn === 'restored') store.wake?.();
+      if (turn === 'back') this.#refresh();
     });
     this.#stop = () => {
       unwatch();
@@ -300,8 +290,8 @@ export class OffsetTracker {
       cycle.promise.catch(() => {});
       guard(() => onError(error, source));
     }
-    cycle.reject(error);
-    this.#emit({ type: 'error', source, error, origin: 'local' });
+    cycle.resolve(Promise.reject(error));
+    this.#listeners.tell('error', 'local', source, undefined, error);
   }
 
   #finish(position: Position, window: Window, ticket: number, processed: boolean): Promise<RecordOutcome> {
@@ -311,30 +301,11 @@ export class OffsetTracker {
     }
     let passed = 0;
     for (let offset = window.advance(); offset; offset = window.advance(), passed++) position.record(offset);
-    if (passed === 0) return this.#answers.pending;
-    this.#watchHead(position);
-    return this.#recorded(position, passed);
+    return passed > 0 ? this.#recorded(position, passed) : this.#answers.pending;
   }
 
-  /** Raises 'blocked' once for a ticket that holds the watermark up for too long. */
-  #watchHead(position: Position): void {
-    const { stuckAfterMs = 60_000 } = this.#options;
-    const { window, source } = position;
-    const oldest = window?.oldest();
-    if (position.stuckTimer !== undefined || !window || !oldest || window.blocked === window.head) return;
-    const { head } = window;
-    const timer = setTimeout(
-      () => {
-        position.stuckTimer = undefined;
-        if (position.window !== window || window.head !== head) return this.#watchHead(position);
-        window.blocked = head;
-        this.#emit({ type: 'blocked', source, offset: oldest.offset, origin: 'local' });
-      },
-      Math.max(0, oldest.begunAt + stuckAfterMs - this.#now()),
-    );
-    position.stuckTimer = timer;
-    // A process with nothing left to do but to complain may end.
-    if (typeof timer === 'object') timer.unref();
+  #window(source: string): Window {
+    return new Window(this.#rules, (offset) => this.#listeners.tell('blocked', 'local', source, offset));
   }
 
   /** With no commit under way, whose answer could not be told from a reset by somebody else. */
@@ -347,11 +318,11 @@ export class OffsetTracker {
         const mine: Checkpoint = { epoch, rank: 0, offset, committedAt: this.#now() };
         const stands = (await this.store.commit(new Map([[source, mine]]))).get(source);
         // Another reset of the same epoch may have won: ours came later, so it goes on top.
-        if (stands?.epoch !== epoch || stands.rank !== 0 || !same(stands.offset, offset)) continue;
+        if (stands?.epoch !== epoch || stands.rank !== 0 || !equals(stands.offset, offset)) continue;
         // One of a later epoch has been heard of meanwhile, and fenced this tracker.
         if ((position.committed?.epoch ?? 0) > epoch) return;
         position.begin(mine);
-        this.#emit({ type: offset ? 'reset' : 'cleared', source, offset, origin: 'local' });
+        this.#listeners.tell(offset ? 'reset' : 'cleared', 'local', source, offset);
         return;
       }
     });
@@ -361,8 +332,8 @@ export class OffsetTracker {
     const met = position.meet(checkpoint);
     const { source, committed } = position;
     const offset = committed?.offset;
-    if (met === 'fenced') this.#emit({ type: offset ? 'reset' : 'cleared', source, offset, origin: 'remote' });
-    else if (met === 'moved' && origin === 'remote') this.#emit({ type: 'committed', source, offset, origin });
+    if (met === 'fenced') this.#listeners.tell(offset ? 'reset' : 'cleared', 'remote', source, offset);
+    else if (met === 'moved' && origin === 'remote') this.#listeners.tell('committed', origin, source, offset);
   }
 
   #changed(change: StoreChange): void {
@@ -375,7 +346,7 @@ export class OffsetTracker {
         break;
       case 'health':
         this.#degraded = change.error;
-        this.#emit({ type: change.error ? 'degraded' : 'recovered', error: change.error, origin: 'local' });
+        this.#listeners.tell(change.error ? 'degraded' : 'recovered', 'local', undefined, undefined, change.error);
     }
   }
 
@@ -383,7 +354,7 @@ export class OffsetTracker {
     for (const position of this.#positions.values()) {
       position.begin(undefined);
       position.fenced = origin === 'remote';
-      this.#emit({ type: 'cleared', source: position.source, origin });
+      this.#listeners.tell('cleared', origin, position.source);
     }
   }
 
@@ -399,7 +370,7 @@ export class OffsetTracker {
     for (const position of this.#positions.values()) {
       this.store.get(position.source).then(
         (stored) => stored && this.#meet(position, stored, 'remote'),
-        (error: unknown) => this.#emit({ type: 'error', source: position.source, error, origin: 'local' }),
+        (error: unknown) => this.#listeners.tell('error', 'local', position.source, undefined, error),
       );
     }
   }
@@ -407,38 +378,16 @@ export class OffsetTracker {
   async #policy(source: string): Promise<Offset> {
     const { resetPolicy = 'earliest' } = this.#options;
     if (resetPolicy === 'none') throw new SourceNotFoundError(source);
-    const offset = typeof resetPolicy === 'function' ? await resetPolicy(source) : Offset[resetPolicy];
-    if (isOffset(offset)) return offset;
-    throw new InvalidOffsetError(`the reset policy answered ${quote(offset)} for ${quote(source)}: answer an Offset`, {
-      source,
-    });
-  }
-
-  #emit(event: TrackerEvent): void {
-    for (const listener of this.#listeners) guard(() => listener(event));
+    if (typeof resetPolicy === 'function') return asOffset(await resetPolicy(source), source);
+    return resetPolicy === 'latest' ? latest : earliest;
   }
 
   #letGo(): void {
     this.#closed = true;
     this.#stop?.();
-    for (const { timer, stuckTimer } of this.#positions.values()) {
+    for (const { timer, window } of this.#positions.values()) {
       clearTimeout(timer);
-      clearTimeout(stuckTimer);
+      window?.drop();
     }
   }
-}
-
-/** A listener's mistake is its own: it is reported as uncaught, and the tracker goes on. */
-function guard(call: () => void): void {
-  try {
-    call();
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
-  }
-}
-
-function same(a: Offset | undefined, b: Offset | undefined): boolean {
-  return a === b || (a !== undefined && b !== undefined && Offset.equals(a, b));
 }

@@ -243,15 +243,8 @@ export class OffsetTracker {
   #start(): void {
     if (this.#closed) throw new OffsetError('closed', 'the tracker is closed: make a new one');
     if (this.#stop) return;
-    const { store } = this;
-    const unsubscribe = store.subscribe?.((change) => this.#changed(change));
-    const unwatch = watchPage((turn) => {
-      if (turn === 'hidden') this.commitAll().catch(() => {});
-      if (turn === 'leaving') this.#leave();
-      if (turn === 'cached') store.suspend?.();
-      if (turn === 'restored') store.wake?.();
-      if (turn === 'back') this.#refresh();
-    });
+    const unsubscribe = this.store.subscribe?.((change) => this.#changed(change));
+    const unwatch = watchPage((event) => this.#turn(event));
     this.#stop = () => {
       unwatch();
       unsubscribe?.();
@@ -356,6 +349,18 @@ export class OffsetTracker {
       position.fenced = origin === 'remote';
       this.#listeners.tell('cleared', origin, position.source);
     }
+  }
+
+  /** Hidden, a page may never be seen again, but has time for a commit; as it leaves or freezes it has no time. */
+  #turn(event: Event): void {
+    const { store } = this;
+    const { type } = event;
+    const restored = type === 'pageshow' && (event as PageTransitionEvent).persisted;
+    if (type === 'visibilitychange' && document.hidden) this.commitAll().catch(() => {});
+    if (type === 'freeze' || type === 'pagehide') this.#leave();
+    if (type === 'pagehide') store.suspend?.();
+    if (restored) store.wake?.();
+    if (restored || type === 'resume') this.#refresh();
   }
 
   #leave(): void {

@@ -1,0 +1,92 @@
+import { isCheckpoint } from '../checkpoint.ts';
+import type { Batch, StoreChange } from '../store.ts';
+
+type Listener = (change: StoreChange) => void;
+
+/**
+ * What the tabs that share a store tell each other: a StoreChange of type 'commit' or 'clearAll', one message a store
+ * write. Messages are hints; what counts stands in the store. Where there is no BroadcastChannel nothing is told.
+ */
+export class TabChannel {
+  /** Messages that were ignored because they are not of this format. */
+  malformedMessages = 0;
+  readonly #name: string;
+  readonly #listeners = new Set<Listener>();
+  #channel: BroadcastChannel | undefined;
+  #failing = false;
+
+  /** @param storeId tells stores apart that do not share their checkpoints */
+  constructor(storeId: string) {
+    // The 1 is the version of the message format: another format is another channel.
+    this.#name = `tidemark/1/${storeId}`;
+  }
+
+  subscribe(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    this.wake();
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size === 0) this.suspend();
+    };
+  }
+
+  /** Tells the other tabs; never throws, because what is told has already happened. */
+  post(message: { readonly type: 'commit'; readonly batch: Batch } | { readonly type: 'clearAll' }): void {
+    try {
+      // A channel that nobody listens to is closed at once: it would keep its page out of the back/forward cache.
+      const channel = this.#channel ?? new BroadcastChannel(this.#name);
+      channel.postMessage(message);
+      if (channel !== this.#channel) channel.close();
+    } catch {
+      // No BroadcastChannel here, or the page is being torn down.
+    }
+  }
+
+  /** Tells this tab's listeners, once each, that the store has failed or, without an error, that it works again. */
+  health(error?: Error): void {
+    if (this.#failing === (error !== undefined) || this.#listeners.size === 0) return;
+    this.#failing = error !== undefined;
+    this.#tell(error ? { type: 'health', error } : { type: 'health' });
+  }
+
+  suspend(): void {
+    this.#channel?.close();
+    this.#channel = undefined;
+  }
+
+  wake(): void {
+    if (this.#channel || this.#listeners.size === 0) return;
+    try {
+      this.#channel = new BroadcastChannel(this.#name);
+    } catch {
+      return;
+    }
+    this.#channel.onmessage = ({ data }: MessageEvent<unknown>) => {
+      if (isMessage(data)) this.#tell(data);
+      else this.malformedMessages++;
+    };
+    // In Node and Deno an open channel keeps the process alive.
+    (this.#channel as { unref?(): void }).unref?.();
+  }
+
+  close(): void {
+    this.#listeners.clear();
+    this.suspend();
+  }
+
+  #tell(change: StoreChange): void {
+    for (const listener of this.#listeners) listener(change);
+  }
+}
+
+// Any script of the origin, also an older version of this one, can post here.
+function isMessage(data: unknown): data is StoreChange {
+  if (typeof data !== 'object' || data === null) return false;
+  const { type, batch } = data as { type?: unknown; batch?: unknown };
+  if (type === 'clearAll') return true;
+  return (
+    type === 'commit' &&
+    batch instanceof Map &&
+    [...batch].every(([source, checkpoint]) => typeof source === 'string' && isCheckpoint(checkpoint))
+  );
+}

@@ -1,0 +1,195 @@
+import type { IDBPObjectStore, StoreValue } from 'idb';
+import { type Checkpoint, asCheckpoint, join } from '../checkpoint.ts';
+import { quote } from '../errors.ts';
+import type { Batch, OffsetStore, StoreChange, StoreOptions } from '../store.ts';
+import {
+  type AnyDatabase,
+  Connection,
+  type Database,
+  type DatabaseSource,
+  type Schema,
+  storeName,
+} from './indexeddb-connection.ts';
+import { TabChannel } from './tab-channel.ts';
+
+export { createOffsetStore } from './indexeddb-connection.ts';
+
+/** Options of an {@link IndexedDBOffsetStore}. */
+export interface IndexedDBOffsetStoreOptions extends StoreOptions {
+  /** The database's name, default 'tidemark'. With `db` as a promise or a function it must say what that is named. */
+  readonly name?: string;
+  /**
+   * A database of the application's own, from the platform or from idb, whose upgrade calls `createOffsetStore(db)`. It
+   * is never closed here. As a function it is asked for again when the connection was lost.
+   */
+  readonly db?: DatabaseSource;
+  /** 'relaxed', the default: a commit is with the operating system; 'strict': it survives a power cut, more slowly. */
+  readonly durability?: 'relaxed' | 'strict';
+  /** What opens the database, default the global `indexedDB`. */
+  readonly indexedDB?: Pick<IDBFactory, 'open'>;
+  /** How long opening may take, in ms, before it fails; default 4000. */
+  readonly openTimeoutMs?: number;
+  /** The same once the database is being created or upgraded, in ms; default 30000. */
+  readonly upgradeTimeoutMs?: number;
+}
+
+/**
+ * Keeps checkpoints in IndexedDB: they survive a reload, a crash of the tab and of the browser, and are exact between
+ * tabs. A lost connection is opened again. What cannot be done rejects with a StorageError, what cannot be read with a
+ * SerializationError, and after `close` everything with an OffsetError of code 'closed'.
+ */
+export class IndexedDBOffsetStore implements OffsetStore {
+  readonly capabilities = {
+    durability: 'durable',
+    transactional: false,
+    consistency: 'strong',
+    shared: 'tabs',
+  } as const;
+  readonly id: string;
+  readonly compare: StoreOptions['compare'];
+  readonly #durability: IDBTransactionDurability;
+  readonly #where: string;
+  readonly #connection: Connection;
+  readonly #channel: TabChannel;
+
+  constructor(options: IndexedDBOffsetStoreOptions = {}) {
+    const { db, indexedDB, openTimeoutMs = 4000, upgradeTimeoutMs = 30_000 } = options;
+    const name = isDatabase(db) ? db.name : (options.name ?? 'tidemark');
+    this.id = `indexeddb:${name}`;
+    this.compare = options.compare;
+    this.#durability = options.durability ?? 'relaxed';
+    this.#where = `IndexedDB ${quote(name)}`;
+    this.#channel = new TabChannel(this.id);
+    this.#connection = new Connection({ name, db, indexedDB, openTimeoutMs, upgradeTimeoutMs }, (error) =>
+      this.#channel.health(error),
+    );
+  }
+
+  /** How many messages from other tabs were ignored because they are not of this library's format. */
+  get malformedMessages(): number {
+    return this.#channel.malformedMessages;
+  }
+
+  async get(source: string): Promise<Checkpoint | undefined> {
+    return (await this.#read(rangeOf(source))).get(source);
+  }
+
+  getAll(): Promise<Map<string, Checkpoint>> {
+    return this.#read();
+  }
+
+  async commit(batch: Batch): Promise<Map<string, Checkpoint>> {
+    const stands = new Map<string, Checkpoint>();
+    let moved = false;
+    await this.#transact('readwrite', (store) =>
+      [...batch].map(async ([source, incoming]) => {
+        const records = await store.getAll(rangeOf(source));
+        const stored = this.#join(records).get(source);
+        const next = join(stored, incoming, source, this.compare);
+        stands.set(source, next);
+        moved ||= next !== stored;
+        const slots = records.filter(({ slot }) => slot !== '');
+        if (next !== stored || slots.length > 0) await store.put({ ...next, source, slot: '' });
+        await Promise.all(slots.map(({ slot }) => store.delete([source, slot])));
+      }),
+    );
+    if (moved) this.#channel.post({ type: 'commit', batch: stands });
+    return stands;
+  }
+
+  async clearAll(): Promise<void> {
+    await this.#transact('readwrite', (store) => [store.clear()]);
+    this.#channel.post({ type: 'clearAll' });
+  }
+
+  async close(): Promise<void> {
+    this.#channel.close();
+    this.#connection.close();
+  }
+
+  commitOnHide(batch: Batch): void {
+    if (this.#connection.closed) return;
+    // Told first: in Firefox a page that is closed may get no further than its first write.
+    this.#channel.post({ type: 'commit', batch });
+    const db = this.#connection.current;
+    // A page that goes away gets no answers, so nothing is read: each call fills a slot of its own, and reads join them.
+    if (db) this.#putSlots(db, batch);
+    else this.#connection.run((opened) => this.#putSlots(opened, batch)).catch(() => {});
+  }
+
+  suspend(): void {
+    this.#channel.suspend();
+  }
+
+  wake(): void {
+    this.#channel.wake();
+  }
+
+  subscribe(listener: (change: StoreChange) => void): () => void {
+    const unsubscribe = this.#channel.subscribe(listener);
+    // `commitOnHide` has to find it open.
+    this.#connection.run(() => {}).catch(() => {});
+    return unsubscribe;
+  }
+
+  async #read(range?: IDBKeyRange): Promise<Map<string, Checkpoint>> {
+    let records: readonly StoredRecord[] = [];
+    await this.#transact('readonly', (store) => [store.getAll(range).then((found) => (records = found))]);
+    return this.#join(records);
+  }
+
+  #join(records: readonly StoredRecord[]): Map<string, Checkpoint> {
+    const joined = new Map<string, Checkpoint>();
+    for (const { source, slot: _slot, ...rest } of records) {
+      const found = asCheckpoint(rest, source, this.#where);
+      joined.set(source, join(joined.get(source), found, source, this.compare));
+    }
+    return joined;
+  }
+
+  /** Runs a transaction, repeated where its connection was lost: each is a join, or removes everything. */
+  #transact<M extends 'readonly' | 'readwrite'>(mode: M, work: (store: Store<M>) => Promise<unknown>[]): Promise<void> {
+    return this.#connection.run(async (db) => {
+      const tx = db.transaction(storeName, mode, { durability: this.#durability });
+      tx.done.catch(() => {}); // What fails first is told below, and this only repeats it.
+      try {
+        await Promise.all(work(tx.store));
+        // Without this a tab that freezes now would hold up all others.
+        tx.commit();
+        await tx.done;
+      } catch (error) {
+        const cause = tx.error ?? error; // The requests of an aborted transaction know only that it was.
+        try {
+          tx.abort();
+        } catch {
+          // It has ended by itself.
+        }
+        throw cause;
+      }
+    });
+  }
+
+  #putSlots(db: Database, batch: Batch): void {
+    try {
+      const tx = db.transaction(storeName, 'readwrite', { durability: this.#durability });
+      const slot = crypto.getRandomValues(new Uint32Array(4)).join('-');
+      tx.done.catch(() => {});
+      for (const [source, checkpoint] of batch) tx.store.put({ ...checkpoint, source, slot }).catch(() => {});
+      tx.commit();
+    } catch {
+      // The connection is gone, and the page is about to be.
+    }
+  }
+}
+
+type StoredRecord = StoreValue<Schema, typeof storeName>;
+type Store<M extends IDBTransactionMode> = IDBPObjectStore<Schema, [typeof storeName], typeof storeName, M>;
+
+/** All records of a source: its own, whose slot is '', and what closing tabs saved. An array is above any string. */
+function rangeOf(source: string): IDBKeyRange {
+  return IDBKeyRange.bound([source], [source, []]);
+}
+
+function isDatabase(db: DatabaseSource | undefined): db is AnyDatabase {
+  return typeof db === 'object' && 'objectStoreNames' in db;
+}

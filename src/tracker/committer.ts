@@ -20,29 +20,25 @@ export class Cycle {
   }
 }
 
-/** What a committer tells of. */
-export interface CommitterEvents {
-  /** A store write went through; to be called before those who wait are answered. */
-  committed(position: Position): void;
-  /** The store answered with a checkpoint; joins it. */
-  meet(position: Position, checkpoint: Checkpoint): void;
-  failed(position: Position, error: unknown, cycle: Cycle): void;
-}
-
 /**
  * Single-flight group commit: while one store write is under way, all that is asked for meanwhile, for any source, goes
  * into the next one, the latest offset each.
  */
 export class Committer {
   readonly #store: OffsetStore;
-  readonly #events: CommitterEvents;
+  readonly #failed: (position: Position, error: unknown, cycle: Cycle) => void;
   readonly #now: () => number;
   #asked = new Map<Position, Cycle>();
   #chain: Promise<unknown> | undefined;
 
-  constructor(store: OffsetStore, events: CommitterEvents, now: () => number) {
+  /** @param failed is to reject the cycle */
+  constructor(
+    store: OffsetStore,
+    now: () => number,
+    failed: (position: Position, error: unknown, cycle: Cycle) => void,
+  ) {
     this.#store = store;
-    this.#events = events;
+    this.#failed = failed;
     this.#now = now;
   }
 
@@ -91,7 +87,7 @@ export class Committer {
       const guilty = error instanceof OffsetError && jobs.get(error.source ?? '');
       for (const [position, cycle] of guilty ? [guilty] : jobs.values()) {
         jobs.delete(position.source);
-        this.#events.failed(position, error, cycle);
+        this.#failed(position, error, cycle);
       }
     }
   }
@@ -102,7 +98,7 @@ export class Committer {
     try {
       position.learn(await this.#store.get(position.source));
     } catch (error) {
-      this.#events.failed(position, error, cycle);
+      this.#failed(position, error, cycle);
     }
   }
 
@@ -110,7 +106,7 @@ export class Committer {
     const { source } = position;
     if (stands === undefined) throw new StorageError(`the store did not answer for ${quote(source)}`, { source });
     position.lastError = undefined;
-    this.#events.meet(position, stands);
-    if (position.life === cycle.life) this.#events.committed(position);
+    position.meet(stands, 'local');
+    if (position.life === cycle.life) position.tell('committed', 'local');
   }
 }

@@ -2,13 +2,15 @@ import { type Checkpoint, type CompareCustom, compareInEpoch, join } from '../ch
 import { InvalidOffsetError, quote } from '../errors.ts';
 import { type Offset, asOffset, equals, format, isConcrete } from '../offset.ts';
 import type { Cycle } from './committer.ts';
-import type { SourceStatus } from './types.ts';
+import type { Listeners } from './listeners.ts';
+import type { SourceStatus, TrackerEvent } from './types.ts';
 import type { Window } from './window.ts';
 
 /** All that a tracker knows of one source. Whatever moves `committed` is a join. */
 export class Position {
   readonly source: string;
   readonly compare: CompareCustom | undefined;
+  readonly #listeners: Listeners;
 
   /** What the store holds, as far as is known. */
   committed: Checkpoint | undefined;
@@ -42,9 +44,10 @@ export class Position {
   /** Tickets finished twice, or after their window was void. */
   voidTickets = 0;
 
-  constructor(source: string, compare: CompareCustom | undefined) {
+  constructor(source: string, compare: CompareCustom | undefined, listeners: Listeners) {
     this.source = source;
     this.compare = compare;
+    this.#listeners = listeners;
   }
 
   get recorded(): Offset | undefined {
@@ -95,24 +98,29 @@ export class Position {
     }
   }
 
-  /**
-   * Joins a checkpoint met in the store or in a message.
-   * @returns 'fenced' where it is of a later epoch than this tracker's, 'moved' where it told something new
-   */
-  meet(checkpoint: Checkpoint): 'fenced' | 'moved' | undefined {
+  /** Joins a checkpoint met in the store or in a message; one of a later epoch than this tracker's fences the source. */
+  meet(checkpoint: Checkpoint, origin: TrackerEvent['origin']): void {
     // Before its own epoch is known a tracker can tell a reset only by its rank, 0, which no recorded offset has.
-    const reset = this.known
+    const later = this.known
       ? checkpoint.epoch > this.epoch
-      : checkpoint.epoch > 0 && checkpoint.rank === 0 && this.#head;
+      : checkpoint.epoch > 0 && checkpoint.rank === 0 && this.#head !== undefined;
     const before = this.committed;
-    this.committed = join(before, checkpoint, this.source, this.compare);
-    if (reset) {
-      this.begin(this.committed);
-      this.fenced = true;
-      return 'fenced';
-    }
+    const joined = join(before, checkpoint, this.source, this.compare);
+    if (later) return this.reset(joined, 'remote');
+    this.committed = joined;
     this.#weigh();
-    return this.committed === before ? undefined : 'moved';
+    if (joined !== before && origin === 'remote') this.tell('committed', origin);
+  }
+
+  /** Takes a reset over, by this tracker or, which fences it, by somebody else. */
+  reset(checkpoint: Checkpoint | undefined, origin: TrackerEvent['origin']): void {
+    this.begin(checkpoint);
+    this.fenced = origin === 'remote';
+    this.tell(checkpoint?.offset ? 'reset' : 'cleared', origin);
+  }
+
+  tell(type: TrackerEvent['type'], origin: TrackerEvent['origin']): void {
+    this.#listeners.tell(type, origin, this.source, this.committed?.offset);
   }
 
   /** Starts a new life at a checkpoint (undefined: nothing is stored): all that was recorded before is void. */

@@ -9,7 +9,7 @@ import { Listeners, guard } from './listeners.ts';
 import { Position } from './position.ts';
 import { type Triggers, triggersOf } from './strategy.ts';
 import type { RecordOutcome, SourceStatus, Ticket, TrackerEvent, TrackerOptions } from './types.ts';
-import { Window, type WindowRules } from './window.ts';
+import { type Entry, Window, type WindowRules } from './window.ts';
 
 // Not every supported browser has the symbol; code that `await using` is compiled to falls back on this one too.
 const asyncDispose = /* @__PURE__ */ (() =>
@@ -45,15 +45,7 @@ export class OffsetTracker {
     const { maxInFlight = 1024, stuckAfterMs = 60_000 } = options;
     if (!(maxInFlight >= 1)) throw new TypeError(`maxInFlight ${maxInFlight}: give 1 or more`);
     this.#rules = { maxInFlight, stuckAfterMs, now: this.#now };
-    this.#committer = new Committer(
-      store,
-      {
-        meet: (position, checkpoint) => this.#meet(position, checkpoint, 'local'),
-        committed: ({ source, committed }) => this.#listeners.tell('committed', 'local', source, committed?.offset),
-        failed: (position, error, cycle) => this.#failed(position, error, cycle),
-      },
-      this.#now,
-    );
+    this.#committer = new Committer(store, this.#now, (position, error, cycle) => this.#failed(position, error, cycle));
   }
 
   /**
@@ -67,7 +59,7 @@ export class OffsetTracker {
     const before = position.committed;
     const stored = await this.store.get(source);
     position.learn(stored);
-    if (stored) this.#meet(position, stored, 'remote');
+    if (stored) position.meet(stored, 'remote');
     // What a strong store no longer holds, though nothing moved since it was asked, was removed by clearAll elsewhere.
     const removed = before && position.committed === before && (stored?.epoch ?? -1) < before.epoch;
     if (removed && this.store.capabilities.consistency === 'strong') position.begin(stored);
@@ -167,11 +159,11 @@ export class OffsetTracker {
         source,
       });
     }
-    const ticket = window.begin(offset);
+    const entry = window.begin(offset);
     return {
       offset,
-      done: () => this.#finish(position, window, ticket, true),
-      abandon: () => void this.#finish(position, window, ticket, false),
+      done: () => this.#finish(position, window, entry, 'done'),
+      abandon: () => void this.#finish(position, window, entry, 'abandoned'),
     };
   }
 
@@ -233,7 +225,7 @@ export class OffsetTracker {
     let position = this.#positions.get(source);
     if (position === undefined) {
       if (typeof source !== 'string') throw new TypeError(`a source is a string, found ${quote(source)}`);
-      position = new Position(source, this.store.compare);
+      position = new Position(source, this.store.compare, this.#listeners);
       this.#positions.set(source, position);
     }
     return position;
@@ -287,8 +279,8 @@ export class OffsetTracker {
     this.#listeners.tell('error', 'local', source, undefined, error);
   }
 
-  #finish(position: Position, window: Window, ticket: number, processed: boolean): Promise<RecordOutcome> {
-    if (position.window !== window || !window.finish(ticket, processed)) {
+  #finish(position: Position, window: Window, entry: Entry, state: 'done' | 'abandoned'): Promise<RecordOutcome> {
+    if (position.window !== window || !window.finish(entry, state)) {
       position.voidTickets++;
       return position.window === window ? this.#answers.pending : this.#answers.fenced;
     }
@@ -314,25 +306,15 @@ export class OffsetTracker {
         if (stands?.epoch !== epoch || stands.rank !== 0 || !equals(stands.offset, offset)) continue;
         // One of a later epoch has been heard of meanwhile, and fenced this tracker.
         if ((position.committed?.epoch ?? 0) > epoch) return;
-        position.begin(mine);
-        this.#listeners.tell(offset ? 'reset' : 'cleared', 'local', source, offset);
-        return;
+        return position.reset(mine, 'local');
       }
     });
-  }
-
-  #meet(position: Position, checkpoint: Checkpoint, origin: TrackerEvent['origin']): void {
-    const met = position.meet(checkpoint);
-    const { source, committed } = position;
-    const offset = committed?.offset;
-    if (met === 'fenced') this.#listeners.tell(offset ? 'reset' : 'cleared', 'remote', source, offset);
-    else if (met === 'moved' && origin === 'remote') this.#listeners.tell('committed', origin, source, offset);
   }
 
   #changed(change: StoreChange): void {
     switch (change.type) {
       case 'commit':
-        for (const [source, checkpoint] of change.batch) this.#meet(this.#position(source), checkpoint, 'remote');
+        for (const [source, checkpoint] of change.batch) this.#position(source).meet(checkpoint, 'remote');
         break;
       case 'clearAll':
         this.#cleared('remote');
@@ -344,11 +326,7 @@ export class OffsetTracker {
   }
 
   #cleared(origin: TrackerEvent['origin']): void {
-    for (const position of this.#positions.values()) {
-      position.begin(undefined);
-      position.fenced = origin === 'remote';
-      this.#listeners.tell('cleared', origin, position.source);
-    }
+    for (const position of this.#positions.values()) position.reset(undefined, origin);
   }
 
   /** Hidden, a page may never be seen again, but has time for a commit; as it leaves or freezes it has no time. */
@@ -374,7 +352,7 @@ export class OffsetTracker {
   #refresh(): void {
     for (const position of this.#positions.values()) {
       this.store.get(position.source).then(
-        (stored) => stored && this.#meet(position, stored, 'remote'),
+        (stored) => stored && position.meet(stored, 'remote'),
         (error: unknown) => this.#listeners.tell('error', 'local', position.source, undefined, error),
       );
     }

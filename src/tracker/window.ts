@@ -1,9 +1,5 @@
 import type { Offset } from '../offset.ts';
 
-const open = 0;
-const done = 1;
-const abandoned = 2;
-
 /** What the windows of one tracker have in common. */
 export interface WindowRules {
   /** Tickets from the oldest unfinished to the newest. */
@@ -14,22 +10,27 @@ export interface WindowRules {
   readonly now: () => number;
 }
 
+/** An event's place in a window. */
+export interface Entry {
+  readonly offset: Offset;
+  readonly begunAt: number;
+  state: 'open' | 'done' | 'abandoned';
+}
+
 /**
- * The tickets of one reading of a source: a power-of-two ring indexed by a dense ticket number, so that begin and finish
- * cost amortised O(1) whatever the order, and finishing allocates nothing.
+ * The tickets of one reading of a source, in a power-of-two ring: begin and finish cost amortised O(1) whatever the
+ * order, and finishing allocates nothing.
  */
 export class Window {
   /** Tickets begun and not finished. */
   open = 0;
   readonly #rules: WindowRules;
   readonly #blocked: (offset: Offset) => void;
-  #offsets: (Offset | undefined)[] = Array.from({ length: 16 });
-  #marks = new Uint8Array(16);
-  #begunAt = new Float64Array(16);
-  /** The oldest ticket that the watermark has not passed, and the next to begin. */
+  #ring: (Entry | undefined)[] = Array.from({ length: 16 });
+  /** The oldest that the watermark has not passed, and how many there are from it on. */
   #head = 0;
-  #tail = 0;
-  #reported = -1;
+  #size = 0;
+  #reported: Entry | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Those who wait for room, in order. */
   readonly #waiting: (() => void)[] = [];
@@ -40,11 +41,11 @@ export class Window {
   }
 
   get size(): number {
-    return this.#tail - this.#head;
+    return this.#size;
   }
 
   get full(): boolean {
-    return this.size >= this.#rules.maxInFlight;
+    return this.#size >= this.#rules.maxInFlight;
   }
 
   /** Resolves when there is room for one more. */
@@ -52,36 +53,37 @@ export class Window {
     if (this.full) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  begin(offset: Offset): number {
-    if (this.size === this.#marks.length) this.#grow();
-    const at = this.#at(this.#tail);
-    this.#offsets[at] = offset;
-    this.#marks[at] = open;
-    this.#begunAt[at] = this.#rules.now();
+  begin(offset: Offset): Entry {
+    const { length } = this.#ring;
+    if (this.#size === length) {
+      this.#ring = Array.from({ length: 2 * length }, (_, i) => (i < length ? this.#at(i) : undefined));
+      this.#head = 0;
+    }
+    const entry: Entry = { offset, begunAt: this.#rules.now(), state: 'open' };
+    this.#ring[(this.#head + this.#size++) & (this.#ring.length - 1)] = entry;
     this.open++;
     this.#watch();
-    return this.#tail++;
+    return entry;
   }
 
-  /** @returns false where the ticket has been finished before */
-  finish(ticket: number, processed: boolean): boolean {
-    const at = this.#at(ticket);
-    if (ticket < this.#head || this.#marks[at] !== open) return false;
-    this.#marks[at] = processed ? done : abandoned;
+  /** @returns false where it has been finished before */
+  finish(entry: Entry, state: 'done' | 'abandoned'): boolean {
+    if (entry.state !== 'open') return false;
+    entry.state = state;
     this.open--;
     return true;
   }
 
   /** Moves the watermark over the next processed event. @returns its offset; undefined where the head is not done */
   advance(): Offset | undefined {
-    const at = this.#at(this.#head);
-    if (this.size === 0 || this.#marks[at] !== done) return undefined;
-    const offset = this.#offsets[at];
-    this.#offsets[at] = undefined;
-    this.#head++;
+    const head = this.#at(0);
+    if (head?.state !== 'done') return undefined;
+    this.#ring[this.#head] = undefined;
+    this.#head = (this.#head + 1) & (this.#ring.length - 1);
+    this.#size--;
     this.#waiting.shift()?.();
-    if (this.size > 0) this.#watch();
-    return offset;
+    this.#watch();
+    return head.offset;
   }
 
   /** Reading starts again without these tickets: nobody waits for room here, or for the head. */
@@ -90,42 +92,25 @@ export class Window {
     for (const wake of this.#waiting) wake();
   }
 
-  #at(ticket: number): number {
-    return ticket & (this.#marks.length - 1);
+  #at(place: number): Entry | undefined {
+    return this.#ring[(this.#head + place) & (this.#ring.length - 1)];
   }
 
   /** Looks at the head when it has had its time; a younger one has taken its place by then, or it is stuck. */
   #watch(): void {
-    if (this.#timer !== undefined || this.#reported === this.#head) return;
-    const head = this.#head;
+    const head = this.#at(0);
+    if (this.#timer !== undefined || !head || head === this.#reported) return;
     const { stuckAfterMs, now } = this.#rules;
-    const age = now() - (this.#begunAt[this.#at(head)] ?? 0);
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;
-        const offset = this.#offsets[this.#at(head)];
-        if (head === this.#head && offset) {
-          this.#reported = head;
-          this.#blocked(offset);
-        } else if (this.size > 0) this.#watch();
+        if (head !== this.#at(0)) return this.#watch();
+        this.#reported = head;
+        this.#blocked(head.offset);
       },
-      Math.max(0, stuckAfterMs - age),
+      head.begunAt + stuckAfterMs - now(),
     );
     // A process with nothing left to do but to complain may end.
     if (typeof this.#timer === 'object') this.#timer.unref();
-  }
-
-  #grow(): void {
-    const [offsets, marks, begunAt] = [this.#offsets, this.#marks, this.#begunAt];
-    const old = marks.length;
-    this.#offsets = Array.from({ length: old * 2 });
-    this.#marks = new Uint8Array(old * 2);
-    this.#begunAt = new Float64Array(old * 2);
-    for (let ticket = this.#head; ticket < this.#tail; ticket++) {
-      const [from, to] = [ticket & (old - 1), this.#at(ticket)];
-      this.#offsets[to] = offsets[from];
-      this.#marks[to] = marks[from] ?? open;
-      this.#begunAt[to] = begunAt[from] ?? 0;
-    }
   }
 }

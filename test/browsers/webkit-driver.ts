@@ -1,29 +1,25 @@
-import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startChild } from './child.ts';
 import { which } from './find.js';
 
 /** WebKitGTK's MiniBrowser, driven over W3C WebDriver. One command runs at a time, each in the tab it names. */
 export interface WebKit {
   readonly version: string;
-  /** Of the driver, which leads the process group of all that it started. */
-  readonly pid: number;
   newTab(): Promise<string>;
   goto(tab: string, url: string): Promise<void>;
   reload(tab: string): Promise<void>;
   /** Calls a function that is given as source text, with one argument that JSON can hold, and awaits its result. */
   call(tab: string, source: string, arg: unknown): Promise<unknown>;
   closeTab(tab: string): Promise<void>;
-  /** Ends the browser and all its processes at once. */
-  kill(): void;
   close(): Promise<void>;
 }
 
 export async function launchWebKit(miniBrowser: string): Promise<WebKit> {
   const xvfb = which('Xvfb') ? await startXvfb() : undefined;
   const port = await freePort();
-  const driver = spawn('WebKitWebDriver', [`--port=${port}`], {
+  const driver = startChild('WebKitWebDriver', [`--port=${port}`], {
     env: {
       ...process.env,
       ...(xvfb && { DISPLAY: xvfb.display }),
@@ -31,36 +27,25 @@ export async function launchWebKit(miniBrowser: string): Promise<WebKit> {
       NO_AT_BRIDGE: '1',
     },
     stdio: 'ignore',
-    detached: true, // leads a process group, so that the browser can be killed along with it
   });
-  const { pid } = driver;
-  if (pid === undefined) throw new Error('WebKitWebDriver did not start.');
-
   const kill = () => {
-    process.off('exit', kill);
-    try {
-      process.kill(-pid, 'SIGKILL');
-    } catch {
-      // It is gone already.
-    }
-    xvfb?.process.kill();
+    driver.kill();
+    xvfb?.kill();
   };
-  // A test run that crashes must not leave browsers behind.
-  process.once('exit', kill);
-
+  const failed = once(driver.process, 'exit').then(([code]) => {
+    throw new Error(`WebKitWebDriver ended with code ${code}.`);
+  });
   try {
-    return await openSession(`http://127.0.0.1:${port}`, miniBrowser, { pid, kill });
+    return await Promise.race([openSession(`http://127.0.0.1:${port}`, miniBrowser, kill), failed]);
   } catch (error) {
     kill();
     throw error;
+  } finally {
+    failed.catch(() => {});
   }
 }
 
-async function openSession(
-  base: string,
-  binary: string,
-  { pid, kill }: { readonly pid: number; readonly kill: () => void },
-): Promise<WebKit> {
+async function openSession(base: string, binary: string, kill: () => void): Promise<WebKit> {
   const send = async (method: 'GET' | 'POST' | 'DELETE', path: string, body: object = {}): Promise<unknown> => {
     const response = await fetch(base + path, {
       method,
@@ -98,7 +83,6 @@ async function openSession(
   let unused: string | undefined = (await send('GET', `${session}/window`)) as string;
   return {
     version: capabilities.browserVersion,
-    pid,
     newTab: () =>
       inTurn(async () => {
         const first = unused;
@@ -120,7 +104,6 @@ async function openSession(
       return result.value;
     },
     closeTab: async (tab) => void (await inTab(tab, () => send('DELETE', `${session}/window`))),
-    kill,
     close: async () => {
       // A page that hangs would not let the session end; killing all of it does.
       await Promise.race([send('DELETE', session), sleep(3_000)]).catch(() => {});
@@ -129,19 +112,19 @@ async function openSession(
   };
 }
 
-async function startXvfb(): Promise<{ readonly display: string; readonly process: ChildProcess }> {
+async function startXvfb(): Promise<{ readonly display: string; kill(): void }> {
   // With -displayfd the server picks a free display and says so when it is ready.
-  const xvfb = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'], {
+  const xvfb = startChild('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'], {
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
   });
-  const output = xvfb.stdio[3];
+  const output = xvfb.process.stdio[3];
   if (!output) throw new Error('Xvfb did not start.');
-  const failed = once(xvfb, 'exit').then(([code]) => {
+  const failed = once(xvfb.process, 'exit').then(([code]) => {
     throw new Error(`Xvfb ended with code ${code}.`);
   });
   const [digits] = (await Promise.race([once(output, 'data'), failed])) as [Buffer];
   failed.catch(() => {});
-  return { display: `:${digits.toString().trim()}`, process: xvfb };
+  return { display: `:${digits.toString().trim()}`, kill: xvfb.kill };
 }
 
 async function freePort(): Promise<number> {

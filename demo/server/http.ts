@@ -22,9 +22,9 @@ export interface FeedStatus {
 /**
  * A server of deterministic Server-Sent Events:
  *
- *     GET  /feed?feed=name[&from=latest][&rate=20][&retention=1000]   the events after Last-Event-ID, or from the earliest
- *     GET  /feed/status?feed=name                                     where the feed stands
- *     POST /feed/control?feed=name                                    what goes wrong: see `Control`
+ *     GET  /feed?feed=name[&rate=20][&retention=1000]   the events after Last-Event-ID, or from the earliest
+ *     GET  /feed/status?feed=name                       where the feed stands
+ *     POST /feed/control?feed=name                      what goes wrong: see `Control`
  */
 export class FeedServer {
   #feeds: Feeds;
@@ -140,19 +140,16 @@ export class FeedServer {
 
 /** The number of the first event to send; undefined: the next that comes. */
 function firstEvent(feed: Feed, query: URLSearchParams, header: string | string[] | undefined): number | undefined {
-  const id = header ?? query.get('lastEventId') ?? '';
-  if (id === '') {
-    const from = query.get('from') ?? 'earliest';
-    if (from !== 'earliest' && from !== 'latest') throw new HttpError(400, "from= takes 'earliest' or 'latest'.");
-    return from === 'latest' ? undefined : feed.earliest;
-  }
-  const place = feed.placeOf(String(id));
+  const id = String(header ?? query.get('lastEventId') ?? '');
+  if (id === '') return feed.earliest;
+  if (id === 'latest') return undefined;
+  const place = feed.placeOf(id);
   switch (place.kind) {
     case 'here':
       return place.next;
     case 'gone':
       throw new HttpError(410, `The feed ${feed.name} cannot go on there: ${place.why}.`);
     case 'malformed':
-      throw new HttpError(400, `Last-Event-ID takes an id of this feed, such as ${feed.idOf(feed.head)}.`);
+      throw new HttpError(400, `Last-Event-ID takes 'latest' or an id of this feed, such as ${feed.idOf(feed.head)}.`);
   }
 }

@@ -1,0 +1,37 @@
+import { element } from './element.ts';
+
+/** One chip a tab: which one reads the feed, and which wait for their turn. */
+export class TabsView {
+  readonly #target = element('tabs');
+  #shown = '';
+
+  /** @param role what this tab does; undefined where no tab excludes the others */
+  async draw(source: string, storeId: string | undefined, role: 'reader' | 'waiting' | undefined): Promise<void> {
+    const others = role === undefined ? 0 : (await waiting(source, storeId)) - (role === 'waiting' ? 1 : 0);
+    const chips: [role: 'reader' | 'waiting', text: string][] = [];
+    if (role === 'reader') chips.push(['reader', 'This tab reads']);
+    if (role === 'waiting') chips.push(['reader', 'Another tab reads'], ['waiting', 'This tab waits']);
+    if (others > 0) chips.push(['waiting', `${others} ${others === 1 ? 'other waits' : 'others wait'}`]);
+    const shown = JSON.stringify(chips);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    this.#target.replaceChildren(...chips.map(chip));
+  }
+}
+
+/** How many tabs queue for the feed's lock. Asked of the browser, so that it tells what is and not what is thought. */
+async function waiting(source: string, storeId: string | undefined): Promise<number> {
+  const { pending = [] } = (await navigator.locks?.query()) ?? {};
+  const isOurs = (name = '') => name.includes(source) && name.includes(storeId ?? '');
+  return new Set(pending.filter(({ name }) => isOurs(name)).map(({ clientId }) => clientId)).size;
+}
+
+function chip([role, text]: ['reader' | 'waiting', string]): HTMLSpanElement {
+  const span = document.createElement('span');
+  span.dataset.role = role;
+  const dot = document.createElement('span');
+  dot.className = 'dot';
+  dot.ariaHidden = 'true';
+  span.append(dot, text);
+  return span;
+}

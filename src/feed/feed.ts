@@ -3,6 +3,7 @@ import type { Offset } from '../offset.ts';
 
 /** An event of a feed. */
 export interface FeedEvent<T> {
+  /** Its position. The one that the feed was opened at, where the feed does not say: such an event is not recorded. */
   readonly offset: Offset;
   readonly data: T;
 }
@@ -14,15 +15,15 @@ export interface FeedHeartbeat {
   readonly offset?: Offset | undefined;
 }
 
-/** What a feed yields. */
-export type FeedItem<T> = FeedEvent<T> | FeedHeartbeat;
+/** What a feed yields; `E` where its events carry more than an offset and data. */
+export type FeedItem<T, E extends FeedEvent<T> = FeedEvent<T>> = E | FeedHeartbeat;
 
 /** What `resume` hands to a feed that it opens. */
 export interface FeedContext {
   readonly source: string;
   /** Aborted when the feed is to let go of its connection. */
   readonly signal: AbortSignal;
-  /** The connection stands: waiting times start anew, and the state is 'open'. */
+  /** The connection stands: the state is 'open', and once it has stood for a while, waiting times start anew. */
   opened(): void;
   /** The server asks to be left alone for this long, in ms, before each reopening. */
   reopenAfter(ms: number): void;
@@ -30,9 +31,14 @@ export interface FeedContext {
 
 /**
  * A source opened for reading, strictly after an offset. An iteration that returns 'end' has ended for good; one that
- * just finishes has been dropped, and is opened again.
+ * just finishes has been dropped, and is opened again, as is one that throws. What ends the reading with its error is an
+ * OffsetError that does not say `retryable`, like a `FeedError` made with `retryable: false`; a FeedExpiredError is
+ * answered by `onExpired`.
  */
-export type Feed<T> = (from: Offset, context: FeedContext) => AsyncIterable<FeedItem<T>, 'end' | void, void>;
+export type Feed<T, E extends FeedEvent<T> = FeedEvent<T>> = (
+  from: Offset,
+  context: FeedContext,
+) => AsyncIterable<FeedItem<T, E>, 'end' | void, void>;
 
 /** Options of a {@link FeedError}. */
 export interface FeedErrorOptions extends OffsetErrorOptions {
@@ -57,4 +63,8 @@ export class FeedError extends OffsetError {
     this.retryable = options.retryable ?? true;
     this.retryAfterMs = options.retryAfterMs;
   }
+}
+
+export function isHeartbeat<E extends FeedEvent<unknown>>(item: FeedItem<unknown, E>): item is FeedHeartbeat {
+  return 'heartbeat' in item && item.heartbeat === true;
 }

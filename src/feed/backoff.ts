@@ -1,0 +1,46 @@
+/** The longest delay that `setTimeout` takes; a longer one fires at once. */
+const longestTimeout = 2 ** 31 - 1;
+
+/** What {@link Backoff} goes by; times in ms. */
+export interface BackoffOptions {
+  /** The most that the first reopening waits, beside what the server asks for; doubled at each further one. */
+  readonly minDelayMs: number;
+  /** Where the doubling ends. */
+  readonly maxDelayMs: number;
+  /** From 0 up to 1. */
+  readonly random: () => number;
+  readonly now: () => number;
+}
+
+/**
+ * How long to wait before a feed is reopened: what the server asks for, and upon it a random part of a span that doubles
+ * each time ("full jitter"), so that the readers of a server that restarted do not all come back at once.
+ */
+export class Backoff {
+  /** What the server asks to be left alone for at each reopening, in ms. */
+  floorMs = 0;
+  /** Reopenings since the feed last showed life. */
+  attempt = 0;
+  readonly #options: BackoffOptions;
+  #openedAt = Infinity;
+
+  constructor(options: BackoffOptions) {
+    this.#options = options;
+  }
+
+  opened(): void {
+    this.#openedAt = this.#options.now();
+  }
+
+  /** @param retryAfterMs what the server asks for this time */
+  next(retryAfterMs = 0): number {
+    const { minDelayMs, maxDelayMs, random, now } = this.#options;
+    const span = (): number => Math.min(maxDelayMs, minDelayMs * 2 ** this.attempt);
+    // A quiet feed shows no life, but a connection that stood for so long is no sign of trouble.
+    if (now() - this.#openedAt >= span()) this.attempt = 0;
+    this.#openedAt = Infinity;
+    const delay = Math.max(this.floorMs, retryAfterMs) + random() * span();
+    this.attempt++;
+    return Math.min(delay, longestTimeout);
+  }
+}

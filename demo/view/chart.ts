@@ -42,7 +42,7 @@ export class Chart {
         ...sizeOf(this.#target),
         legend: { show: false },
         cursor: { show: false },
-        padding: [16, 8, 0, 0],
+        padding: [16, 16, 0, 0],
         scales: {
           x: { time: true, range: () => [(Date.now() - this.#history.spanMs) / 1000, Date.now() / 1000] },
           y: { range: (_plot, min, max) => rangeOf(min, max) },
@@ -105,7 +105,8 @@ function rangeOf(min: number | null, max: number | null): [number, number] {
 /** Round distances from now, so that the grid stands still while the line moves. */
 function splitsOf(span: number, width: number): number[] {
   const step = [5, 10, 15, 30, 60].find((seconds) => (width / span) * seconds > 80) ?? 60;
-  return Array.from({ length: Math.floor(span / step) + 1 }, (_, i) => Date.now() / 1000 - i * step).reverse();
+  const count = Math.floor(span / step);
+  return Array.from({ length: count + 1 }, (_, i) => Date.now() / 1000 - (count - i) * step);
 }
 
 function ago(time: number): string {

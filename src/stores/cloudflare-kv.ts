@@ -74,7 +74,7 @@ export class CloudflareKVOffsetStore implements OffsetStore {
   /** The latest that any call wants stored, by source. */
   readonly #wanted = new Map<string, Checkpoint>();
 
-  /** @throws RangeError where the prefix does not fit */
+  /** @throws TypeError where the prefix does not fit */
   constructor(kv: CloudflareKVBinding, options: CloudflareKVOffsetStoreOptions = {}) {
     this.compare = options.compare;
     this.#kv = kv;

@@ -14,10 +14,10 @@ const maxMetadataBytes = 1024;
 const hashMark = 'sha256:';
 const hashBytes = hashMark.length + 64;
 
-/** @throws RangeError where the prefix is no well-formed text or leaves no room for a hash */
+/** @throws TypeError where the prefix is no well-formed text or leaves no room for a hash */
 export function checkedPrefix(prefix: string): string {
   if (isWellFormed(prefix) && utf8(prefix).length <= maxKeyBytes - hashBytes) return prefix;
-  throw new RangeError(
+  throw new TypeError(
     `the prefix ${quote(prefix)} does not fit KV: give well-formed text of at most ${maxKeyBytes - hashBytes} UTF-8 bytes`,
   );
 }

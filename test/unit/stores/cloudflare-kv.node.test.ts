@@ -93,7 +93,7 @@ describe('keys', () => {
   it.each(['x'.repeat(442), 'é'.repeat(221), '\ud800'])(
     'cannot begin with a prefix that leaves no room: %#',
     (prefix) => {
-      expect(() => setUp(undefined, undefined, { prefix })).toThrow(RangeError);
+      expect(() => setUp(undefined, undefined, { prefix })).toThrow(TypeError);
     },
   );
 });

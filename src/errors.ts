@@ -107,10 +107,13 @@ export class FeedExpiredError extends OffsetError {
 export function quote(value: unknown): string {
   let text: string | undefined;
   try {
-    text = typeof value === 'bigint' ? `${value}n` : JSON.stringify(value);
+    text = JSON.stringify(value, (_, inner: unknown) => {
+      if (typeof inner === 'bigint') return `${inner}n`;
+      return typeof inner === 'number' && !Number.isFinite(inner) ? String(inner) : inner;
+    });
   } catch {
-    // A bigint inside, a cycle, a throwing getter: the plain form below says enough.
+    // A cycle or a throwing getter: the kind of thing it is says enough.
   }
-  text ??= String(value);
+  text ??= typeof value === 'function' || typeof value === 'object' ? `a ${typeof value}` : String(value);
   return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }

@@ -54,7 +54,7 @@ function sequence(value: bigint | number | string): Offset {
  * @throws InvalidOffsetError for what is no time
  */
 function timestamp(value: Date | number | string): Offset {
-  const date = new Date(value);
+  const date = new Date(typeof value === 'string' || typeof value === 'number' || value instanceof Date ? value : NaN);
   if (Number.isNaN(date.getTime())) throw invalid('a timestamp', value, 'a Date, milliseconds or an ISO 8601 string');
   return Object.freeze({ kind: 'timestamp', value: date });
 }
@@ -108,12 +108,17 @@ export function format(offset: Offset): string {
  * @throws InvalidOffsetError for text that `format` does not write
  */
 function parse(text: string): Offset {
-  if (text === 'earliest') return earliest;
-  if (text === 'latest') return latest;
-  if (text.startsWith('seq:')) return sequence(text.slice(4));
-  if (text.startsWith('custom:')) return custom(text.slice(7));
-  if (text.startsWith('ts:')) return timestamp(text.slice(3));
-  throw invalid('an offset', text, "'seq:…', 'ts:…', 'custom:…', 'earliest' or 'latest'");
+  const [, kind, value = ''] = /^(seq|ts|custom):([^]*)$/.exec(text) ?? [];
+  const offset =
+    text === 'earliest' || text === 'latest'
+      ? { earliest, latest }[text]
+      : kind === 'seq'
+        ? sequence(value)
+        : kind === 'ts'
+          ? timestamp(value)
+          : custom(value);
+  if (format(offset) === text) return offset;
+  throw invalid('an offset', text, "'seq:…', 'ts:…', 'custom:…', 'earliest' or 'latest', as Offset.format writes them");
 }
 
 /** Whether an offset names an event, unlike 'earliest' and 'latest'. */

@@ -45,6 +45,8 @@ export class Committer {
   /** Asks for a commit of what is recorded now. */
   ask(position: Position): Promise<CommitOutcome> {
     position.unasked = 0;
+    clearTimeout(position.timer);
+    position.timer = undefined;
     let { cycle } = position;
     if (cycle === undefined) {
       position.cycle = cycle = new Cycle(position.life);

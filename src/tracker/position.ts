@@ -56,7 +56,8 @@ export class Position {
 
   /** @throws InvalidOffsetError for what cannot be recorded here */
   check(offset: Offset): void {
-    this.#checkKind(asOffset(offset, this.source), this.#last ?? this.#head ?? this.committed?.offset);
+    const at = this.window?.newest ?? this.#last ?? this.#head ?? this.committed?.offset;
+    this.#checkKind(asOffset(offset, this.source), at);
   }
 
   /** Takes a checked offset as processed. An offset at or below this reading's place changes nothing. */
@@ -92,6 +93,8 @@ export class Position {
       if (this.#head) this.#checkKind(this.#head, stored?.offset);
     } catch (error) {
       this.#head = undefined;
+      this.#last = stored?.offset;
+      this.#rank = stored?.rank ?? 0;
       throw error;
     } finally {
       this.#weigh();

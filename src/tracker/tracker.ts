@@ -94,6 +94,7 @@ export class OffsetTracker {
 
   /** Commits all that is pending in one store write. Rejects with the first failure, after all others have ended. */
   async commitAll(): Promise<Map<string, CommitOutcome>> {
+    this.#checkOpen();
     const outcomes = new Map<string, CommitOutcome>();
     const pending = [...this.#positions.values()].filter((position) => position.pending);
     const settled = await Promise.allSettled(
@@ -153,13 +154,13 @@ export class OffsetTracker {
   begin(source: string, offset: Offset): Ticket {
     const position = this.#position(source);
     position.check(offset);
-    const window = position.fenced ? this.#window(source) : (position.window ??= this.#window(source));
-    if (window.full) {
+    const window = position.fenced ? undefined : (position.window ??= this.#window(source));
+    if (window?.full) {
       throw new OffsetError('in-flight', `${window.size} events of ${quote(source)} in flight: await ready() first`, {
         source,
       });
     }
-    const entry = window.begin(offset);
+    const entry = window?.begin(offset);
     return {
       offset,
       done: () => this.#finish(position, window, entry, 'done'),
@@ -233,7 +234,7 @@ export class OffsetTracker {
 
   /** Not in the constructor: a Worker may make its tracker in global scope, where nothing may be started. */
   #start(): void {
-    if (this.#closed) throw new OffsetError('closed', 'the tracker is closed: make a new one');
+    this.#checkOpen();
     if (this.#stop) return;
     const unsubscribe = this.store.subscribe?.((change) => this.#changed(change));
     const unwatch = watchPage((event) => this.#turn(event));
@@ -241,6 +242,10 @@ export class OffsetTracker {
       unwatch();
       unsubscribe?.();
     };
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new OffsetError('closed', 'the tracker is closed: make a new one');
   }
 
   #recorded(position: Position, count: number): Promise<RecordOutcome> {
@@ -279,10 +284,19 @@ export class OffsetTracker {
     this.#listeners.tell('error', 'local', source, undefined, error);
   }
 
-  #finish(position: Position, window: Window, entry: Entry, state: 'done' | 'abandoned'): Promise<RecordOutcome> {
-    if (position.window !== window || !window.finish(entry, state)) {
+  #finish(
+    position: Position,
+    window: Window | undefined,
+    entry: Entry | undefined,
+    state: 'done' | 'abandoned',
+  ): Promise<RecordOutcome> {
+    if (!window || !entry || position.window !== window) {
       position.voidTickets++;
-      return position.window === window ? this.#answers.pending : this.#answers.fenced;
+      return this.#answers.fenced;
+    }
+    if (!window.finish(entry, state)) {
+      position.voidTickets++;
+      return this.#answers.pending;
     }
     let passed = 0;
     for (let offset = window.advance(); offset; offset = window.advance(), passed++) position.record(offset);
@@ -362,15 +376,16 @@ export class OffsetTracker {
     const { resetPolicy = 'earliest' } = this.#options;
     if (resetPolicy === 'none') throw new SourceNotFoundError(source);
     if (typeof resetPolicy === 'function') return asOffset(await resetPolicy(source), source);
-    return resetPolicy === 'latest' ? latest : earliest;
+    return asOffset({ earliest, latest }[resetPolicy], source);
   }
 
   #letGo(): void {
     this.#closed = true;
     this.#stop?.();
-    for (const { timer, window } of this.#positions.values()) {
-      clearTimeout(timer);
-      window?.drop();
+    for (const position of this.#positions.values()) {
+      clearTimeout(position.timer);
+      position.window?.drop();
+      position.window = undefined;
     }
   }
 }

@@ -48,6 +48,11 @@ export class Window {
     return this.#size >= this.#rules.maxInFlight;
   }
 
+  /** The last begun that the watermark has not passed. */
+  get newest(): Offset | undefined {
+    return this.#at(this.#size - 1)?.offset;
+  }
+
   /** Resolves when there is room for one more. */
   async room(): Promise<void> {
     if (this.full) await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -101,6 +106,8 @@ export class Window {
     const head = this.#at(0);
     if (this.#timer !== undefined || !head || head === this.#reported) return;
     const { stuckAfterMs, now } = this.#rules;
+    // What `setTimeout` cannot wait for is not waited for.
+    if (stuckAfterMs >= 2 ** 31) return;
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;

@@ -14,8 +14,10 @@ export default defineConfig(async ({ mode }): Promise<ViteUserConfig> => ({
   resolve: { alias: sources() },
   build: { target: 'es2022', outDir: 'dist', emptyOutDir: true },
   test: {
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
+    // A state is waited for as long as it takes on a busy machine.
+    expect: { poll: { timeout: 50_000 } },
     coverage: { provider: 'istanbul', include: ['src/**'] },
     reporters: process.env.TEST_RESULTS ? ['default', ['json', { outputFile: process.env.TEST_RESULTS }]] : ['default'],
     projects: mode === 'test' ? await projects() : [],

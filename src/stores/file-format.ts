@@ -22,18 +22,17 @@ export function formatFile(entries: ReadonlyMap<string, Entry>): string {
 /** @throws SerializationError naming `where`, for what neither this library nor the `streamweave-offset` crate writes */
 export function parseFile(bytes: Uint8Array, where: string, modifiedAt: number): Map<string, Entry> {
   if (bytes.length === 0) return new Map();
-  let text: string;
+  let text: string | undefined;
   let version: unknown;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     version = (JSON.parse(text) as { tidemark?: unknown } | null)?.tidemark;
   } catch (cause) {
-    throw unreadable(where, 'neither an offset file of tidemark nor one of streamweave-offset', cause);
+    throw foreign(where, text, cause);
   }
   // A source of the crate may be named 'tidemark' too, but the crate never writes a number for a source.
   const entries = typeof version === 'number' ? parseOwn(text, version, where) : parseCrate(text, modifiedAt);
-  if (entries === undefined)
-    throw unreadable(where, `neither an offset file of tidemark nor one of streamweave-offset: ${quote(text)}`);
+  if (entries === undefined) throw foreign(where, text);
   return entries;
 }
 
@@ -152,6 +151,11 @@ function endOfString(json: string, start: number): number {
   let at = start + 1;
   while (json[at] !== '"') at += json[at] === '\\' ? 2 : 1;
   return at;
+}
+
+function foreign(where: string, text: string | undefined, cause?: unknown): SerializationError {
+  const found = text === undefined ? 'bytes that are not UTF-8' : quote(text);
+  return unreadable(where, `neither an offset file of tidemark nor one of streamweave-offset: found ${found}`, cause);
 }
 
 function unreadable(where: string, found: string, cause?: unknown): SerializationError {

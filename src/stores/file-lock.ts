@@ -19,7 +19,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { LockError } from '../errors.ts';
 
 /** After this long (ms) unchanged, a lock whose holder cannot be looked at, on another host say, counts as left behind. */
-const abandonedAfterMs = 8_000;
+const defaultAbandonedAfterMs = 8_000;
 const leftoverAfterMs = 3_600_000;
 
 /**
@@ -38,12 +38,14 @@ const leftoverAfterMs = 3_600_000;
  */
 export class FileLock {
   readonly #timeoutMs: number;
+  readonly #abandonedAfterMs: number;
   #swept = false;
   /** The holder last seen, and since when: clocks of two hosts are not compared. */
   #seen = { holder: '', since: 0 };
 
-  constructor(timeoutMs: number) {
+  constructor(timeoutMs: number, abandonedAfterMs = defaultAbandonedAfterMs) {
     this.#timeoutMs = timeoutMs;
+    this.#abandonedAfterMs = abandonedAfterMs;
   }
 
   /**
@@ -99,7 +101,7 @@ export class FileLock {
     } catch (cause) {
       if (codeOf(cause) !== 'ENOENT') throw cause;
       throw new LockError(
-        `nothing was written to ${target}: its lock was held for over ${abandonedAfterMs} ms and taken away. Commit again`,
+        `nothing was written to ${target}: its lock was held for over ${this.#abandonedAfterMs} ms and taken away. Commit again`,
         { cause },
       );
     }
@@ -118,7 +120,7 @@ export class FileLock {
     const dead = await isDead(holder);
     if (dead !== undefined) return dead;
     if (this.#seen.holder !== holder) this.#seen = { holder, since: performance.now() };
-    return performance.now() - this.#seen.since > abandonedAfterMs;
+    return performance.now() - this.#seen.since > this.#abandonedAfterMs;
   }
 
   /** Removes what processes that died while they waited have left, once, and again after a death was noticed. */

@@ -1,0 +1,243 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { rolldown } from 'rolldown';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { LockError } from '../../../src/errors.ts';
+import { Offset } from '../../../src/offset.ts';
+import { FileLock } from '../../../src/stores/file-lock.ts';
+import { FileOffsetStore } from '../../../src/stores/file.ts';
+
+const folder = await mkdtemp(join(tmpdir(), 'tidemark-processes-'));
+const script = join(folder, 'file-writer.mjs');
+
+beforeAll(async () => {
+  const bundle = await rolldown({ input: resolve(import.meta.dirname, 'file-writer.ts'), platform: 'node' });
+  await bundle.write({ file: script });
+  await bundle.close();
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+let next = 0;
+async function newFile(): Promise<string> {
+  const home = join(folder, `case ${next++}`);
+  await mkdir(home);
+  return join(home, 'offsets.json');
+}
+
+interface Writer {
+  readonly name: string;
+  readonly process: ChildProcess;
+  /** How many lines it said. */
+  said: number;
+  last: string;
+  /** Resolves once it has said a line more than now; rejects where it ends instead. */
+  line(): Promise<void>;
+  kill(): Promise<void>;
+}
+
+const running = new Set<Writer>();
+afterEach(async () => {
+  await Promise.all(Array.from(running, (writer) => writer.kill()));
+});
+
+function start(task: string, path: string, name = 'orders', command = [process.execPath]): Writer {
+  const [program = '', ...args] = command;
+  const child = spawn(program, [...args, script, task, path, name], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout });
+  const closed = once(lines, 'close');
+  const ended = closed.then(() => Promise.reject(new Error(`${name} has ended`)));
+  ended.catch(() => {}); // Where nobody waits for another line.
+  const writer: Writer = {
+    name,
+    process: child,
+    said: 0,
+    last: '',
+    line: async () => void (await Promise.race([once(lines, 'line'), ended])),
+    kill: async () => {
+      running.delete(writer);
+      child.kill('SIGKILL');
+      await closed; // All that it said has been read.
+    },
+  };
+  lines.on('line', (line) => {
+    writer.said++;
+    writer.last = line;
+  });
+  running.add(writer);
+  return writer;
+}
+
+function batch(n: number, source = 'orders') {
+  return new Map([[source, { epoch: 0, rank: n, offset: Offset.sequence(n), committedAt: n }]]);
+}
+
+/** All that was acknowledged is there, each commit by itself. */
+async function expectNothingLost(path: string, name: string, said: number): Promise<void> {
+  const stored = await new FileOffsetStore(path).getAll();
+  expect(stored.get(name)?.rank ?? 0).toBeGreaterThanOrEqual(said);
+  const missing = Array.from({ length: said }, (_, i) => `${name}/${i + 1}`).filter((source) => !stored.has(source));
+  expect(missing).toEqual([]);
+}
+
+describe('a process killed at any instant', () => {
+  it(
+    'leaves a whole file that holds all that was acknowledged, and nothing that the next one does not clear away',
+    { timeout: 60_000 },
+    async () => {
+      const path = await newFile();
+      const enough = performance.now() + 4000;
+      for (let round = 0; round < 5 || (round < 20 && performance.now() < enough); round++) {
+        const writer = start('write', path, `round ${round}`);
+        await writer.line();
+        await delay(Math.random() * 20);
+        await writer.kill();
+        JSON.parse(await readFile(path, 'utf8'));
+        await expectNothingLost(path, writer.name, writer.said);
+      }
+      await new FileOffsetStore(path).commit(batch(1, 'the next'));
+      expect(await readdir(join(path, '..'))).toEqual(['offsets.json']);
+    },
+  );
+
+  it('keeps its lock for no longer than the next one needs to see that it is dead', async () => {
+    const path = await newFile();
+    const holder = start('hold', path);
+    await holder.line();
+    const store = new FileOffsetStore(path, { lockTimeoutMs: 60_000 });
+    const commit = store.commit(batch(1));
+    await holder.kill();
+    const killed = performance.now();
+    expect(await commit).toEqual(batch(1));
+    expect(performance.now() - killed).toBeLessThan(5000);
+    expect(await readdir(join(path, '..'))).toEqual(['offsets.json']);
+  });
+});
+
+describe('several processes on one file', () => {
+  it(
+    'lose no commit of each other, while some of them are killed with the lock in hand',
+    { timeout: 60_000 },
+    async () => {
+      const path = await newFile();
+      const all: Writer[] = [];
+      const add = (): void => void all.push(start('write', path, `writer ${all.length}`));
+      for (let i = 0; i < 3; i++) add();
+      for (let kills = 0; kills < 5; kills++) {
+        const newest = all.at(-1);
+        if (newest?.said === 0) await newest.line();
+        // One that dies while it holds the lock leaves it behind for all the others to break at the same time.
+        const holder = (await readdir(`${path}.lock`).catch(() => []))[0];
+        const victim = all.find(({ process: { pid } }) => holder?.startsWith(`${pid}-`)) ?? newest;
+        await victim?.kill();
+        add();
+      }
+      await Promise.all(Array.from(running, (writer) => writer.line()));
+      await Promise.all(Array.from(running, (writer) => writer.kill()));
+      expect(all.length).toBe(8);
+      for (const { name, said } of all) await expectNothingLost(path, name, said);
+    },
+  );
+
+  it('never see the file missing while it is cleared', async () => {
+    const path = await newFile();
+    const writer = start('clear', path);
+    while (writer.said < 2) await writer.line();
+    let missing = 0;
+    for (let i = 0; i < 20_000; i++) if (!existsSync(path)) missing++;
+    expect(missing).toBe(0);
+    const before = writer.said;
+    await writer.line();
+    expect(writer.said).toBeGreaterThan(before);
+  });
+});
+
+describe('a lock that is held', () => {
+  it('ends in a LockError that says by whom and what to do, and changes nothing', async () => {
+    const path = await newFile();
+    const holder = start('hold', path);
+    await holder.line();
+    const store = new FileOffsetStore(path, { lockTimeoutMs: 50 });
+    const error: unknown = await store.commit(batch(1)).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(LockError);
+    expect(error).toMatchObject({
+      message: expect.stringMatching(
+        new RegExp(`within 50 ms: ${path}\\.lock is held by process ${holder.process.pid} `),
+      ),
+    });
+    expect(await store.get('orders')).toBeUndefined();
+    expect(await readdir(join(path, '..'))).toEqual(['offsets.json.lock']);
+    await holder.kill();
+    expect(await store.commit(batch(1))).toEqual(batch(1));
+  });
+
+  it('does not hold up a reader, nor a commit that moves nothing', async () => {
+    const path = await newFile();
+    const store = new FileOffsetStore(path, { lockTimeoutMs: 50 });
+    await store.commit(batch(5));
+    await start('hold', path).line();
+    expect(await store.getAll()).toEqual(batch(5));
+    expect(await store.commit(batch(4))).toEqual(batch(5));
+  });
+
+  it('by a process elsewhere passes on once it has stood unchanged, and that process cannot write over what came after', async () => {
+    const path = await newFile();
+    // Two threads of one process cannot tell whether the other is alive, as two hosts cannot.
+    const slow = new FileLock(1000, 100);
+    const draft = await slow.acquire(path);
+    await expect(new FileLock(10, 100).acquire(path)).rejects.toBeInstanceOf(LockError);
+    const quick = new FileLock(20_000, 100);
+    const nextDraft = await quick.acquire(path);
+    await expect(slow.publish(draft, path, (file) => file.writeFile('late'))).rejects.toBeInstanceOf(LockError);
+    await slow.release(draft);
+    await quick.publish(nextDraft, path, (file) => file.writeFile('in time'));
+    expect(await readFile(path, 'utf8')).toBe('in time');
+    expect(await readdir(join(path, '..'))).toEqual(['offsets.json']);
+  });
+
+  it("is not broken where it is some other program's folder", async () => {
+    const path = await newFile();
+    await mkdir(`${path}.lock`);
+    await writeFile(join(`${path}.lock`, 'precious'), 'data');
+    await expect(new FileLock(100, 10).acquire(path)).rejects.toThrow('held by somebody');
+    expect(await readdir(`${path}.lock`)).toEqual(['precious']);
+  });
+
+  it('that was given up by a process which died just then is free', async () => {
+    const path = await newFile();
+    await mkdir(`${path}.lock`);
+    await new FileOffsetStore(path).commit(batch(1));
+    expect(await readdir(join(path, '..'))).toEqual(['offsets.json']);
+  });
+});
+
+it('clears away what processes elsewhere left behind an hour ago, and nothing younger or of others', async () => {
+  const path = await newFile();
+  const [old, young] = ['1-1-elsewhere-aaa', '2-1-elsewhere-bbb'].map((owner) => `${path}.${owner}.tmp`);
+  const others = `${path}.mine.tmp`;
+  for (const left of [old, young, others]) await mkdir(left ?? '');
+  const hoursAgo = Date.now() / 1000 - 7200;
+  for (const left of [old, others]) await utimes(left ?? '', hoursAgo, hoursAgo);
+  await new FileOffsetStore(path).commit(batch(1));
+  expect(await readdir(join(path, '..'))).toEqual([
+    'offsets.json',
+    'offsets.json.2-1-elsewhere-bbb.tmp',
+    'offsets.json.mine.tmp',
+  ]);
+});
+
+it.skipIf(process.platform === 'win32')(
+  'a process without a free descriptor gets a retryable StorageError',
+  async () => {
+    const path = await newFile();
+    await new FileOffsetStore(path).commit(batch(5));
+    const child = start('exhaust', path, 'orders', ['sh', '-c', 'ulimit -n 60; exec "$@"', 'sh', process.execPath]);
+    await child.line();
+    expect(JSON.parse(child.last)).toMatchObject({ error: { name: 'StorageError', retryable: true }, rank: 5 });
+  },
+);

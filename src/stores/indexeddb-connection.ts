@@ -21,11 +21,17 @@ export type AnyDatabase = Omit<
 export type DatabaseSource = AnyDatabase | Promise<AnyDatabase> | (() => AnyDatabase | Promise<AnyDatabase>);
 
 export interface ConnectionOptions {
-  readonly name: string;
-  readonly db: DatabaseSource | undefined;
-  readonly indexedDB: Pick<IDBFactory, 'open'> | undefined;
-  readonly openTimeoutMs: number;
-  readonly upgradeTimeoutMs: number;
+  /**
+   * A database of the application's own, from the platform or from idb, whose upgrade calls `createOffsetStore(db)`. It
+   * is never closed here. As a function it is asked for again when the connection was lost.
+   */
+  readonly db?: DatabaseSource;
+  /** What opens the database, default the global `indexedDB`. */
+  readonly indexedDB?: Pick<IDBFactory, 'open'>;
+  /** How long opening may take, in ms, before it fails; default 4000. */
+  readonly openTimeoutMs?: number;
+  /** The same once the database is being created or upgraded, in ms; default 30000. */
+  readonly upgradeTimeoutMs?: number;
 }
 
 /** Creates the object store of checkpoints; call it in the upgrade of a database that is given as `db`. */
@@ -34,17 +40,25 @@ export function createOffsetStore(db: AnyDatabase): void {
   if (!raw.objectStoreNames.contains(storeName)) raw.createObjectStore(storeName, { keyPath: ['source', 'slot'] });
 }
 
+interface Link {
+  readonly db: Database;
+  /** How many operations are under way. */
+  users: number;
+}
+
 /** A connection that opens itself when it is needed, and anew when it was lost. */
 export class Connection {
   /** The database while it is open, for a write that cannot wait. */
-  current: Database | undefined;
+  current: Link | undefined;
   closed = false;
+  readonly #name: string;
   readonly #options: ConnectionOptions;
   readonly #onHealth: (error?: Error) => void;
-  #opening: Promise<Database> | undefined;
+  #opening: Promise<Link> | undefined;
 
   /** @param onHealth hears of every failure, and without an error of every success */
-  constructor(options: ConnectionOptions, onHealth: (error?: Error) => void) {
+  constructor(name: string, options: ConnectionOptions, onHealth: (error?: Error) => void) {
+    this.#name = name;
     this.#options = options;
     this.#onHealth = onHealth;
   }
@@ -55,92 +69,112 @@ export class Connection {
    */
   async run<T>(operation: (db: Database) => T | Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      let db: Database | undefined;
+      let link: Link | undefined;
       try {
-        db = await this.#open();
-        const result = await operation(db);
+        link = await this.#open();
+        link.users++;
+        const result = await operation(link.db);
         this.#onHealth();
         return result;
       } catch (error) {
-        if (this.closed) throw closedError(this.#options.name);
+        if (this.closed) throw closedError(this.#name);
         const lost = isTransient(error);
-        const failure = asOffsetError(error, this.#options.name, lost && db !== undefined);
+        const failure = asOffsetError(error, this.#name, lost && link !== undefined);
         if (failure.source === undefined) this.#onHealth(failure);
-        if (lost) this.#drop(db);
-        if (!lost || attempt >= (db ? 2 : 3)) throw failure;
+        if (lost && link && link === this.current) this.#forget();
+        if (!lost || attempt >= (link ? 2 : 3)) throw failure;
+      } finally {
+        if (link) {
+          link.users--;
+          this.#closeIdle(link);
+        }
       }
-      if (!db) await new Promise((resolve) => setTimeout(resolve, attempt * 50));
+      if (!link) await new Promise((resolve) => setTimeout(resolve, attempt * 50));
     }
   }
 
   close(): void {
     this.closed = true;
-    this.#drop(this.current);
+    const link = this.current;
+    this.#forget();
+    if (link) this.#closeIdle(link);
   }
 
-  #open(): Promise<Database> {
-    if (this.closed) throw closedError(this.#options.name);
-    if (this.#opening) return this.#opening;
-    const opening = this.#connect();
-    this.#opening = opening;
-    opening.catch(() => {
-      if (this.#opening === opening) this.#opening = undefined;
-    });
-    return opening;
+  #open(): Promise<Link> {
+    if (this.closed) throw closedError(this.#name);
+    return (this.#opening ??= this.#connect().catch((error) => {
+      this.#forget();
+      throw error;
+    }));
   }
 
-  async #connect(): Promise<Database> {
-    const { name, db } = this.#options;
-    const given = db && unwrapped(await (typeof db === 'function' ? db() : db));
-    const raw = given ?? (await openDatabase(this.#options));
+  async #connect(): Promise<Link> {
+    const name = this.#name;
+    const source = this.#options.db;
+    const raw = source
+      ? unwrapped(await (typeof source === 'function' ? source() : source))
+      : await openDatabase(name, this.#options);
     if (raw.name !== name) {
-      throw new StorageError(`the database given as db is ${quote(raw.name)}, not ${quote(name)}: give that as name`);
+      throw new StorageError(`db is named ${quote(raw.name)}, not ${quote(name)}: give that as name`);
     }
-    const opened = wrap(raw) as unknown as Database; // What is stored is checked as it is read.
+    // What is stored is checked as it is read, whatever this says.
+    const link: Link = { db: wrap(raw) as unknown as Database, users: 0 };
     if (this.closed) {
-      if (!given) raw.close();
+      this.#closeIdle(link);
       throw closedError(name);
     }
-    // Another tab may wait for this one to let go, to upgrade or delete the database.
-    if (!given) raw.onversionchange = () => this.#drop(opened);
+    const lost = (): boolean => link === this.current && this.#forget();
+    if (!source) {
+      // Another tab waits for this one to let go, to upgrade or delete the database.
+      raw.onversionchange = () => {
+        lost();
+        raw.close();
+      };
+    }
     raw.addEventListener('close', () => {
-      if (this.current !== opened) return;
+      if (!lost()) return;
       this.#onHealth(asOffsetError(new Error('the browser closed the connection'), name, true));
-      this.#drop(opened);
-      // Open again at once: a page that goes away can only write to an open database.
+      // A page that goes away can only write to an open database.
       this.run(() => {}).catch(() => {});
     });
-    this.current = opened;
-    return opened;
+    this.current = link;
+    return link;
   }
 
-  #drop(db: Database | undefined): void {
-    if (!db || this.current !== db) return;
+  #forget(): true {
     this.current = this.#opening = undefined;
-    if (!this.#options.db) db.close();
+    return true;
+  }
+
+  // WebKit forgets to tell the other transactions of a connection that is closed while one aborts: they would hang.
+  #closeIdle(link: Link): void {
+    if (link !== this.current && link.users === 0 && !this.#options.db) link.db.close();
   }
 }
 
-function openDatabase({ name, indexedDB = globalThis.indexedDB, ...limits }: ConnectionOptions): Promise<IDBDatabase> {
+function openDatabase(
+  name: string,
+  { indexedDB = globalThis.indexedDB, openTimeoutMs = 4000, upgradeTimeoutMs = 30_000 }: ConnectionOptions,
+): Promise<IDBDatabase> {
   if (!indexedDB) throw new UnsupportedError('there is no IndexedDB here: use another store');
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(name, 1);
-    let hint = 'the browser does not answer: try again, or restart it';
+    let hint = 'the browser does not answer';
     const limit = (ms: number) =>
       setTimeout(() => {
         // Whoever waited is gone. A connection that nobody knows of would block other tabs for ever.
         request.onsuccess = () => request.result.close();
         reject(new StorageError(`opening IndexedDB ${quote(name)} took over ${ms} ms: ${hint}`, { retryable: true }));
       }, ms);
-    let timer = limit(limits.openTimeoutMs);
+    let timer = limit(openTimeoutMs);
     request.onblocked = () => {
-      hint = 'blocked by another tab that holds an older version open: close or reload it';
+      hint = 'blocked by another tab with an older version: close it';
     };
     request.onupgradeneeded = () => {
       clearTimeout(timer);
       hint = 'still upgrading';
       createOffsetStore(request.result);
-      timer = limit(limits.upgradeTimeoutMs);
+      timer = limit(upgradeTimeoutMs);
     };
     request.onsuccess = () => {
       clearTimeout(timer);
@@ -157,15 +191,15 @@ function openDatabase({ name, indexedDB = globalThis.indexedDB, ...limits }: Con
 function isTransient(error: unknown): boolean {
   return (
     !(error instanceof OffsetError) &&
-    /^(InvalidState|Abort|Unknown|Timeout)Error|^(?!Quota).*(connection.*lost|backing store)/i.test(String(error))
+    /^(InvalidState|Abort|Unknown|Timeout)Error|connection.*lost/i.test(String(error))
   );
 }
 
 const advice: Readonly<Record<string, string>> = {
-  QuotaExceededError: 'no room left: free storage of this site, or ask for more with navigator.storage.persist()',
-  SecurityError: 'storage is forbidden here by the browser or its user: use another store',
-  VersionError: 'stored in a newer version: reload for the newer page, or give your own database as db',
-  NotFoundError: `no object store ${storeName} in it: call createOffsetStore(db) in its upgrade, or choose another name`,
+  QuotaExceededError: 'no room left: free storage of this site',
+  SecurityError: 'storage is forbidden here: use another store',
+  VersionError: 'a newer version is stored: reload the page, or give your own database as db',
+  NotFoundError: 'no object store in it: call createOffsetStore(db) in its upgrade, or choose another name',
 };
 
 function asOffsetError(cause: unknown, name: string, retryable: boolean): OffsetError {

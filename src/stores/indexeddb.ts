@@ -1,10 +1,10 @@
 import type { IDBPObjectStore, StoreValue } from 'idb';
 import { type Checkpoint, asCheckpoint, join } from '../checkpoint.ts';
-import { quote } from '../errors.ts';
 import type { Batch, OffsetStore, StoreChange, StoreOptions } from '../store.ts';
 import {
   type AnyDatabase,
   Connection,
+  type ConnectionOptions,
   type Database,
   type DatabaseSource,
   type Schema,
@@ -15,22 +15,11 @@ import { TabChannel } from './tab-channel.ts';
 export { createOffsetStore } from './indexeddb-connection.ts';
 
 /** Options of an {@link IndexedDBOffsetStore}. */
-export interface IndexedDBOffsetStoreOptions extends StoreOptions {
+export interface IndexedDBOffsetStoreOptions extends StoreOptions, ConnectionOptions {
   /** The database's name, default 'tidemark'. With `db` as a promise or a function it must say what that is named. */
   readonly name?: string;
-  /**
-   * A database of the application's own, from the platform or from idb, whose upgrade calls `createOffsetStore(db)`. It
-   * is never closed here. As a function it is asked for again when the connection was lost.
-   */
-  readonly db?: DatabaseSource;
   /** 'relaxed', the default: a commit is with the operating system; 'strict': it survives a power cut, more slowly. */
   readonly durability?: 'relaxed' | 'strict';
-  /** What opens the database, default the global `indexedDB`. */
-  readonly indexedDB?: Pick<IDBFactory, 'open'>;
-  /** How long opening may take, in ms, before it fails; default 4000. */
-  readonly openTimeoutMs?: number;
-  /** The same once the database is being created or upgraded, in ms; default 30000. */
-  readonly upgradeTimeoutMs?: number;
 }
 
 /**
@@ -48,21 +37,16 @@ export class IndexedDBOffsetStore implements OffsetStore {
   readonly id: string;
   readonly compare: StoreOptions['compare'];
   readonly #durability: IDBTransactionDurability;
-  readonly #where: string;
   readonly #connection: Connection;
   readonly #channel: TabChannel;
 
   constructor(options: IndexedDBOffsetStoreOptions = {}) {
-    const { db, indexedDB, openTimeoutMs = 4000, upgradeTimeoutMs = 30_000 } = options;
-    const name = isDatabase(db) ? db.name : (options.name ?? 'tidemark');
+    const { db, name = isDatabase(db) ? db.name : 'tidemark' } = options;
     this.id = `indexeddb:${name}`;
     this.compare = options.compare;
     this.#durability = options.durability ?? 'relaxed';
-    this.#where = `IndexedDB ${quote(name)}`;
     this.#channel = new TabChannel(this.id);
-    this.#connection = new Connection({ name, db, indexedDB, openTimeoutMs, upgradeTimeoutMs }, (error) =>
-      this.#channel.health(error),
-    );
+    this.#connection = new Connection(name, options, (error) => this.#channel.health(error));
   }
 
   /** How many messages from other tabs were ignored because they are not of this library's format. */
@@ -111,7 +95,7 @@ export class IndexedDBOffsetStore implements OffsetStore {
     if (this.#connection.closed) return;
     // Told first: in Firefox a page that is closed may get no further than its first write.
     this.#channel.post({ type: 'commit', batch });
-    const db = this.#connection.current;
+    const db = this.#connection.current?.db;
     // A page that goes away gets no answers, so nothing is read: each call fills a slot of its own, and reads join them.
     if (db) this.#putSlots(db, batch);
     else this.#connection.run((opened) => this.#putSlots(opened, batch)).catch(() => {});
@@ -141,7 +125,7 @@ export class IndexedDBOffsetStore implements OffsetStore {
   #join(records: readonly StoredRecord[]): Map<string, Checkpoint> {
     const joined = new Map<string, Checkpoint>();
     for (const { source, slot: _slot, ...rest } of records) {
-      const found = asCheckpoint(rest, source, this.#where);
+      const found = asCheckpoint(rest, source, this.id);
       joined.set(source, join(joined.get(source), found, source, this.compare));
     }
     return joined;

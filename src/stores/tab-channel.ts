@@ -44,8 +44,8 @@ export class TabChannel {
 
   /** Tells this tab's listeners, once each, that the store has failed or, without an error, that it works again. */
   health(error?: Error): void {
-    if (this.#failing === (error !== undefined) || this.#listeners.size === 0) return;
-    this.#failing = error !== undefined;
+    if (this.#failing === !!error || this.#listeners.size === 0) return;
+    this.#failing = !!error;
     this.#tell(error ? { type: 'health', error } : { type: 'health' });
   }
 

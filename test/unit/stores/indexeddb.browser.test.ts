@@ -1,9 +1,281 @@
-import { describe, expect, it } from 'vitest';
-import { IndexedDBOffsetStore } from '../../../src/stores/indexeddb.ts';
+import { type IDBPDatabase, deleteDB, openDB } from 'idb';
+import { afterEach, describe, expect, it, test } from 'vitest';
+import type { Checkpoint } from '../../../src/checkpoint.ts';
+import { Offset } from '../../../src/offset.ts';
+import type { StoreChange } from '../../../src/store.ts';
+import {
+  IndexedDBOffsetStore,
+  type IndexedDBOffsetStoreOptions,
+  createOffsetStore,
+} from '../../../src/stores/indexeddb.ts';
 import { testOffsetStore } from '../../../src/testing/index.ts';
+
+const objectStore = 'tidemark-offsets';
+const opened: { close(): unknown }[] = [];
+let next = 0;
+
+afterEach(async () => {
+  for (const one of opened.splice(0)) await one.close();
+});
 
 testOffsetStore('IndexedDBOffsetStore', ({ id, compare }) => new IndexedDBOffsetStore({ name: id, compare }), {
   describe,
   it,
   expect,
 });
+
+testOffsetStore(
+  'IndexedDBOffsetStore with strict durability in a database of the application’s own',
+  ({ id, compare }) => {
+    const name = `own ${id}`;
+    return new IndexedDBOffsetStore({ name, compare, durability: 'strict', db: () => openOwn(name) });
+  },
+  { describe, it, expect },
+);
+
+describe('what cannot be read', () => {
+  test('fails the reads and commits of its source alone, by name, and stays as it is', async () => {
+    const name = freshName();
+    const store = open({ name });
+    await commit(store, 'orders', at(1n));
+    await commit(store, 'other', at(2n));
+    const garbage = { source: 'orders', slot: '', epoch: 0, rank: 'many', offset: null };
+    const db = await raw(name);
+    await db.put(objectStore, garbage);
+
+    const unreadable = { name: 'SerializationError', source: 'orders', message: expect.stringContaining('"orders"') };
+    await expect(store.get('orders')).rejects.toMatchObject(unreadable);
+    await expect(store.getAll()).rejects.toMatchObject(unreadable);
+    const both = new Map([
+      ['other', at(3n)],
+      ['orders', at(9n)],
+    ]);
+    await expect(store.commit(both)).rejects.toMatchObject(unreadable);
+    expect(await db.get(objectStore, ['orders', ''])).toEqual(garbage);
+    expect(await store.get('other')).toEqual(at(2n));
+    expect(await commit(store, 'other', at(3n))).toEqual(at(3n));
+  });
+
+  test('is no reason to call the store ill, and clearAll gets rid of it', async () => {
+    const name = freshName();
+    const store = open({ name });
+    const heard = follow(store);
+    await commit(store, 'orders', at(1n));
+    await (await raw(name)).put(objectStore, { source: 'orders', slot: 'x', epoch: 'high' });
+    await expect(store.get('orders')).rejects.toMatchObject({ code: 'serialization' });
+    await store.clearAll();
+    expect(await commit(store, 'orders', at(2n))).toEqual(at(2n));
+    expect(heard).toEqual([]);
+  });
+});
+
+describe('what a closing tab saves', () => {
+  test('is in the database as it was, and folded away by the next commit of the source', async () => {
+    const name = freshName();
+    const [closing, living] = [open({ name }), open({ name })];
+    await commit(closing, 'orders', at(1n));
+    for (const n of [7n, 5n, 6n])
+      closing.commitOnHide(
+        new Map([
+          ['orders', at(n)],
+          ['other', at(n)],
+        ]),
+      );
+    expect(await living.get('orders')).toEqual(at(7n));
+    const db = await raw(name);
+    expect(await db.count(objectStore)).toBe(7);
+
+    expect(await commit(living, 'orders', at(2n))).toEqual(at(7n));
+    expect(await db.getAllKeys(objectStore, IDBKeyRange.bound(['orders'], ['orders', []]))).toEqual([['orders', '']]);
+    expect(await db.get(objectStore, ['orders', ''])).toMatchObject(at(7n));
+    expect(await living.getAll()).toEqual(
+      new Map([
+        ['orders', at(7n)],
+        ['other', at(7n)],
+      ]),
+    );
+  });
+
+  test('does not come back after clearAll', async () => {
+    const name = freshName();
+    const [closing, living] = [open({ name }), open({ name })];
+    await commit(closing, 'orders', at(1n));
+    closing.commitOnHide(new Map([['orders', at(9n)]]));
+    await living.clearAll();
+    closing.commitOnHide(new Map([['orders', at(2n)]]));
+    expect(await living.get('orders')).toEqual(at(2n));
+  });
+
+  test('finds the database open where somebody listens, though nothing was read or written yet', async () => {
+    const name = freshName();
+    const [closing, living] = [open({ name }), open({ name })];
+    follow(closing);
+    await living.get('orders');
+    const reads = () => closing.commitOnHide(new Map([['orders', at(3n)]]));
+    reads();
+    await expect.poll(() => living.get('orders')).toEqual(at(3n));
+  });
+
+  test('never throws, also when the store is closed', async () => {
+    const store = open({ name: freshName() });
+    store.commitOnHide(new Map([['orders', at(1n)]]));
+    await store.close();
+    store.commitOnHide(new Map([['orders', at(2n)]]));
+    open({ name: freshName(), indexedDB: { open: () => fail('SecurityError') } }).commitOnHide(new Map());
+  });
+});
+
+describe('between tabs', () => {
+  test('a commit, what a closing tab saves and clearAll are told, a commit that changes nothing is not', async () => {
+    const name = freshName();
+    const [one, two] = [open({ name }), open({ name })];
+    const heard = follow(two);
+    await commit(one, 'orders', at(2n));
+    await commit(one, 'orders', at(1n));
+    one.commitOnHide(new Map([['orders', at(3n)]]));
+    await one.clearAll();
+    await expect
+      .poll(() => heard)
+      .toEqual([
+        { type: 'commit', batch: new Map([['orders', at(2n)]]) },
+        { type: 'commit', batch: new Map([['orders', at(3n)]]) },
+        { type: 'clearAll' },
+      ]);
+  });
+
+  test('strange messages are counted', async () => {
+    const name = freshName();
+    const store = open({ name });
+    follow(store);
+    const stranger = new BroadcastChannel(`tidemark/1/${store.id}`);
+    opened.push(stranger);
+    stranger.postMessage('hello');
+    await expect.poll(() => store.malformedMessages).toBe(1);
+  });
+});
+
+describe('a database of the application’s own', () => {
+  test('names the store, and stays open when the store is closed', async () => {
+    const name = freshName();
+    const db = await openOwn(name);
+    const store = open({ db });
+    expect(store.id).toBe(`indexeddb:${name}`);
+    await commit(store, 'orders', at(1n));
+    await store.close();
+    expect(await db.count(objectStore)).toBe(1);
+  });
+
+  test('may be a promise, and must bear the name that the store was given', async () => {
+    const name = freshName();
+    const store = open({ name, db: openOwn(name) });
+    expect(await commit(store, 'orders', at(1n))).toEqual(at(1n));
+    const wrong = open({ db: () => openOwn(name) });
+    await expect(wrong.get('orders')).rejects.toMatchObject({
+      name: 'StorageError',
+      message: expect.stringContaining(`"${name}", not "tidemark"`),
+    });
+  });
+
+  test('without the object store, the error says what to call', async () => {
+    const name = freshName();
+    const db = await openDB(name, 1);
+    opened.push(db);
+    await expect(open({ db }).get('orders')).rejects.toMatchObject({
+      name: 'StorageError',
+      retryable: false,
+      message: expect.stringContaining('createOffsetStore(db)'),
+    });
+  });
+
+  test('is asked for again when its connection was closed', async () => {
+    const name = freshName();
+    let asked = 0;
+    let db: IDBPDatabase | undefined;
+    const store = open({
+      name,
+      db: async () => {
+        asked++;
+        return (db = await openOwn(name));
+      },
+    });
+    await commit(store, 'orders', at(1n));
+    db?.close();
+    expect(await commit(store, 'orders', at(2n))).toEqual(at(2n));
+    expect(asked).toBe(2);
+  });
+});
+
+test('after close every call says that the store is closed', async () => {
+  const store = open({ name: freshName() });
+  const early = store.get('orders');
+  await store.close();
+  await expect(early).rejects.toMatchObject({ code: 'closed' });
+  await expect(store.get('orders')).rejects.toMatchObject({ code: 'closed' });
+  await expect(store.commit(new Map())).rejects.toMatchObject({ code: 'closed' });
+});
+
+test('a commit under way when the store is closed is still durable', async () => {
+  const name = freshName();
+  const store = open({ name });
+  await store.get('orders');
+  const committing = commit(store, 'orders', at(1n));
+  await Promise.resolve();
+  await store.close();
+  expect(await committing).toEqual(at(1n));
+  expect(await open({ name }).get('orders')).toEqual(at(1n));
+});
+
+test('a store that was closed lets go of its database', async () => {
+  const name = freshName();
+  const store = open({ name });
+  const early = open({ name });
+  await commit(store, 'orders', at(1n));
+  early.get('orders').catch(() => {});
+  await Promise.all([store.close(), early.close()]);
+  await deleteDB(name, { blocked: () => expect.unreachable('a connection was left open') });
+});
+
+function freshName(): string {
+  return `offsets ${Date.now()} ${next++}`;
+}
+
+function open(options: IndexedDBOffsetStoreOptions): IndexedDBOffsetStore {
+  const store = new IndexedDBOffsetStore(options);
+  opened.push(store);
+  return store;
+}
+
+async function openOwn(name: string): Promise<IDBPDatabase> {
+  const db = await openDB(name, 3, {
+    upgrade(upgraded) {
+      upgraded.createObjectStore('notes');
+      createOffsetStore(upgraded);
+    },
+  });
+  opened.push(db);
+  return db;
+}
+
+async function raw(name: string): Promise<IDBPDatabase> {
+  const db = await openDB(name);
+  opened.push(db);
+  return db;
+}
+
+function follow(store: IndexedDBOffsetStore): StoreChange[] {
+  const heard: StoreChange[] = [];
+  store.subscribe((change) => heard.push(change));
+  return heard;
+}
+
+async function commit(store: IndexedDBOffsetStore, source: string, checkpoint: Checkpoint) {
+  return (await store.commit(new Map([[source, checkpoint]]))).get(source);
+}
+
+function at(value: bigint): Checkpoint {
+  return { epoch: 0, rank: Number(value), offset: Offset.sequence(value), committedAt: 1 };
+}
+
+function fail(name: string): never {
+  throw new DOMException('refused', name);
+}

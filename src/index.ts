@@ -1,6 +1,16 @@
 export type { Checkpoint, CompareCustom } from './checkpoint.ts';
 export { compareCheckpoints, isCheckpoint, join } from './checkpoint.ts';
-export * from './errors.ts';
+export type { OffsetErrorCode, OffsetErrorOptions, StorageErrorOptions } from './errors.ts';
+export {
+  FeedExpiredError,
+  InvalidOffsetError,
+  LockError,
+  OffsetError,
+  SerializationError,
+  SourceNotFoundError,
+  StorageError,
+  UnsupportedError,
+} from './errors.ts';
 export { Offset } from './offset.ts';
 export type { Batch, OffsetStore, StoreCapabilities, StoreChange, StoreOptions } from './store.ts';
 export { InMemoryOffsetStore } from './stores/memory.ts';

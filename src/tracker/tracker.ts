@@ -153,7 +153,7 @@ export class OffsetTracker {
    */
   begin(source: string, offset: Offset): Ticket {
     const position = this.#position(source);
-    position.check(offset);
+    if (!position.fenced) position.check(offset);
     const window = position.fenced ? undefined : (position.window ??= this.#window(source));
     if (window?.full) {
       throw new OffsetError('in-flight', `${window.size} events of ${quote(source)} in flight: await ready() first`, {

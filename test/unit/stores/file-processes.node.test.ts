@@ -127,13 +127,17 @@ describe('several processes on one file', () => {
       const path = await newFile();
       const all: Writer[] = [];
       const add = (): void => void all.push(start('write', path, `writer ${all.length}`));
+      const holder = start('hold', path);
+      await holder.line();
       for (let i = 0; i < 3; i++) add();
+      const waiting = async () => (await readdir(join(path, '..'))).filter((name) => name.endsWith('.tmp'));
+      await expect.poll(waiting, { timeout: 20_000 }).toHaveLength(3);
+      await holder.kill(); // All three find it dead at the same time.
       for (let kills = 0; kills < 5; kills++) {
         const newest = all.at(-1);
         if (newest?.said === 0) await newest.line();
-        // One that dies while it holds the lock leaves it behind for all the others to break at the same time.
-        const holder = (await readdir(`${path}.lock`).catch(() => []))[0];
-        const victim = all.find(({ process: { pid } }) => holder?.startsWith(`${pid}-`)) ?? newest;
+        const [inHand] = await readdir(`${path}.lock`).catch(() => []);
+        const victim = all.find(({ process: { pid } }) => inHand?.startsWith(`${pid}-`)) ?? newest;
         await victim?.kill();
         add();
       }

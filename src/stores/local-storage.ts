@@ -172,7 +172,7 @@ export class LocalStorageOffsetStore implements OffsetStore {
     for (const { key, source } of this.#slots()) {
       if (!wanted(source)) continue;
       if (source === undefined) {
-        throw new SerializationError(`localStorage key ${quote(key)} names no source: remove it, or clearAll()`);
+        throw new SerializationError(`localStorage key ${key} names no source: remove it, or clearAll()`);
       }
       const found = this.#decode(key, source);
       if (found) joined.set(source, join(joined.get(source), found, source, this.compare));
@@ -182,7 +182,7 @@ export class LocalStorageOffsetStore implements OffsetStore {
 
   #decode(key: string, source: string): Checkpoint | undefined {
     const text = this.#storage.getItem(key);
-    return text === null ? undefined : decode(text, source, `localStorage key ${quote(key)}`);
+    return text === null ? undefined : decode(text, source, `localStorage key ${key}`);
   }
 
   /**

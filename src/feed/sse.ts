@@ -1,5 +1,5 @@
 import { FeedExpiredError, UnsupportedError, quote } from '../errors.ts';
-import { Offset } from '../offset.ts';
+import type { Offset } from '../offset.ts';
 import { type Block, EventStream } from './event-stream.ts';
 import {
   type Feed,
@@ -126,7 +126,7 @@ class Connection<T> {
 
   /** What cannot be converted now cannot be converted later either. */
   #item({ id, event }: Block): FeedItem<T | string, SseEvent<T | string>> | undefined {
-    const { offset = Offset.custom, parse } = this.#options;
+    const { offset = custom, parse } = this.#options;
     try {
       this.#id = id ?? this.#id;
       if (id) this.#offset = offset(id);
@@ -216,6 +216,11 @@ class Connection<T> {
   get #name(): string {
     return quote(this.#url.replace(/[?#].*/, ''));
   }
+}
+
+/** As `Offset.custom`, which brings its siblings along. */
+function custom(value: string): Offset {
+  return Object.freeze({ kind: 'custom', value });
 }
 
 function idOf(offset: Offset): string {

@@ -77,7 +77,10 @@ describe('a loop over a feed', () => {
     const events = resume(new OffsetTracker(new InMemoryOffsetStore()), 'orders', feed);
     const next = events.next();
     await expect.poll(() => openings.length).toBe(1);
-    await events[Symbol.asyncDispose]();
+    // What `await using` is compiled to calls this where the engine does not know the symbol.
+    const asyncDispose: typeof Symbol.asyncDispose =
+      Symbol.asyncDispose ?? (Symbol.for('Symbol.asyncDispose') as typeof Symbol.asyncDispose);
+    await events[asyncDispose]();
     expect(await next).toEqual({ done: true, value: undefined });
   });
 

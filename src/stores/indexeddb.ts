@@ -39,6 +39,7 @@ export class IndexedDBOffsetStore implements OffsetStore {
   readonly #durability: IDBTransactionDurability;
   readonly #connection: Connection;
   readonly #channel: TabChannel;
+  readonly #underWay = new Set<{ abort(): void }>();
 
   constructor(options: IndexedDBOffsetStoreOptions = {}) {
     const { db, name = isDatabase(db) ? db.name : 'tidemark' } = options;
@@ -96,6 +97,7 @@ export class IndexedDBOffsetStore implements OffsetStore {
     // Told first: in Firefox a page that is closed may get no further than its first write.
     this.#channel.post({ type: 'commit', batch });
     const db = this.#connection.current?.db;
+    this.#makeWay();
     // A page that goes away gets no answers, so nothing is read: each call fills a slot of its own, and reads join them.
     if (db) this.#putSlots(db, batch);
     else this.#connection.run((opened) => this.#putSlots(opened, batch)).catch(() => {});
@@ -134,23 +136,40 @@ export class IndexedDBOffsetStore implements OffsetStore {
   /** Runs a transaction, repeated where its connection was lost: each is a join, or removes everything. */
   #transact<M extends 'readonly' | 'readwrite'>(mode: M, work: (store: Store<M>) => Promise<unknown>[]): Promise<void> {
     return this.#connection.run(async (db) => {
-      const tx = db.transaction(storeName, mode, { durability: this.#durability });
-      tx.done.catch(() => {}); // What fails first is told below, and this only repeats it.
-      try {
-        await Promise.all(work(tx.store));
-        // Without this a tab that freezes now would hold up all others.
-        tx.commit();
-        await tx.done;
-      } catch (error) {
-        const cause = tx.error ?? error; // The requests of an aborted transaction know only that it was.
-        try {
-          tx.abort();
-        } catch {
-          // It has ended by itself.
-        }
-        throw cause;
-      }
+      while (!(await this.#attempt(db, mode, work)));
     });
+  }
+
+  /** @returns false where it made way and has to be repeated */
+  async #attempt<M extends 'readonly' | 'readwrite'>(
+    db: Database,
+    mode: M,
+    work: (store: Store<M>) => Promise<unknown>[],
+  ): Promise<boolean> {
+    const tx = db.transaction(storeName, mode, { durability: this.#durability });
+    tx.done.catch(() => {}); // What fails first is told below, and this only repeats it.
+    this.#underWay.add(tx);
+    try {
+      await Promise.all(work(tx.store));
+      // Without this a tab that freezes now would hold up all others.
+      tx.commit();
+      await tx.done;
+      return true;
+    } catch (error) {
+      if (!this.#underWay.has(tx)) return false;
+      const cause = tx.error ?? error; // The requests of an aborted transaction know only that it was.
+      abort(tx);
+      throw cause;
+    } finally {
+      this.#underWay.delete(tx);
+    }
+  }
+
+  /** A write that queues behind a transaction which still needs answers is lost with it when the page goes away. */
+  #makeWay(): void {
+    const underWay = [...this.#underWay];
+    this.#underWay.clear();
+    for (const tx of underWay) abort(tx);
   }
 
   #putSlots(db: Database, batch: Batch): void {
@@ -168,6 +187,14 @@ export class IndexedDBOffsetStore implements OffsetStore {
 
 type StoredRecord = StoreValue<Schema, typeof storeName>;
 type Store<M extends IDBTransactionMode> = IDBPObjectStore<Schema, [typeof storeName], typeof storeName, M>;
+
+function abort(tx: { abort(): void }): void {
+  try {
+    tx.abort();
+  } catch {
+    // It has ended by itself, or is about to.
+  }
+}
 
 /** All records of a source: its own, whose slot is '', and what closing tabs saved. An array is above any string. */
 function rangeOf(source: string): IDBKeyRange {

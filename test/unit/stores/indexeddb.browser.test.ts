@@ -106,6 +106,17 @@ describe('what a closing tab saves', () => {
     expect(await living.get('orders')).toEqual(at(2n));
   });
 
+  test('does not queue behind a commit under way, with which it would be lost: that one is repeated after it', async () => {
+    const store = open({ name: freshName() });
+    const heard = follow(store);
+    await commit(store, 'orders', at(1n));
+    const underWay = commit(store, 'orders', at(2n));
+    for (let turns = 0; turns < 5; turns++) await Promise.resolve();
+    store.commitOnHide(new Map([['orders', at(3n)]]));
+    expect(await underWay).toEqual(at(3n));
+    expect(heard).toEqual([]);
+  });
+
   test('finds the database open where somebody listens, though nothing was read or written yet', async () => {
     const name = freshName();
     const [closing, living] = [open({ name }), open({ name })];

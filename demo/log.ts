@@ -10,9 +10,9 @@ export interface Run {
   readonly last: number;
   /** Different events that were processed. */
   readonly processed: number;
-  /** Events seen again by the page that had seen them: something is wrong. */
-  readonly repeated: number;
-  /** Events seen again by another page: those that were in flight when the first one went away. */
+  /** Events that were processed again. */
+  readonly duplicates: number;
+  /** Not among these: events a page began with that were in flight when the page before it went away. */
   readonly inFlight: number;
   readonly lastAt: number;
 }
@@ -31,6 +31,8 @@ const keptRuns = 12;
 export class ProcessedLog {
   /** This page load, among all that write to the log. */
   readonly page = Math.random().toString(36).slice(2, 8);
+  /** Runs that this page has noted events of. */
+  readonly #begun = new Set<string>();
   readonly #name: string;
   #opening: Promise<IDBPDatabase<Schema>> | undefined;
 
@@ -45,11 +47,12 @@ export class ProcessedLog {
     const events = tx.objectStore('processed');
     const runs = tx.objectStore('runs');
     const [seen, before] = await Promise.all([events.get([run, n]), runs.get(run)]);
-    const again = seen ? (seen.page === this.page ? 'repeated' : 'inFlight') : 'processed';
-    const counted = before ?? { run, first: n, last: n, processed: 0, repeated: 0, inFlight: 0, lastAt: 0 };
+    const counted = before ?? { run, first: n, last: n, processed: 0, duplicates: 0, inFlight: 0, lastAt: 0 };
+    const handedOver = n === counted.last && !this.#begun.has(run);
+    const as = seen ? (handedOver ? 'inFlight' : 'duplicates') : 'processed';
     const after: Run = {
       ...counted,
-      [again]: counted[again] + 1,
+      [as]: counted[as] + 1,
       first: Math.min(counted.first, n),
       last: Math.max(counted.last, n),
       lastAt: Date.now(),
@@ -58,6 +61,7 @@ export class ProcessedLog {
     void runs.put(after);
     tx.commit();
     await tx.done;
+    this.#begun.add(run);
     return after;
   }
 

@@ -24,10 +24,10 @@ export function makeFigures(): (standing: Standing) => void {
     show(committed, spell(standing.committed));
     show(processed, numeral(run?.processed ?? 0));
     check(gaps, run ? gapsOf(run) : 0);
-    check(duplicates, run ? run.repeated + run.inFlight : 0);
+    check(duplicates, run?.duplicates ?? 0);
     show(
       hint,
-      run?.inFlight ? `${numeral(run.inFlight)} in flight when a page went away, seen again by the next.` : plain,
+      run?.inFlight ? `${plain} In flight as a page went, and seen by the next too: ${numeral(run.inFlight)}.` : plain,
     );
   };
 }

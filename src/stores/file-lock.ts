@@ -67,7 +67,7 @@ export class FileLock {
           await unlink(join(lock, holder)).catch(unless('ENOENT'));
           this.#swept = false;
         } else if (late) {
-          throw await refusal(target, lock, holder, this.#timeoutMs);
+          throw refusal(target, lock, holder, this.#timeoutMs);
         } else if (holder === undefined) {
           // Just given up. Not every platform renames onto an empty folder.
           await rmdir(lock).catch(() => {});
@@ -150,6 +150,9 @@ async function take(aside: string, lock: string): Promise<boolean> {
     return true;
   } catch (error) {
     const code = codeOf(error);
+    if (code === 'ENOTDIR') {
+      throw new LockError(`${lock} is no lock of this library: remove it, or choose another path`, { cause: error });
+    }
     const held = code === 'ENOTEMPTY' || code === 'EEXIST';
     if (held || (process.platform === 'win32' && (code === 'EPERM' || code === 'EACCES' || code === 'EBUSY')))
       return false;
@@ -162,7 +165,7 @@ async function holderOf(lock: string): Promise<string | undefined> {
   return holder;
 }
 
-async function refusal(target: string, lock: string, holder: string | undefined, ms: number): Promise<LockError> {
+function refusal(target: string, lock: string, holder: string | undefined, ms: number): LockError {
   const pid = holder === undefined ? undefined : ownerPattern.exec(holder)?.[1];
   const who = pid === undefined ? 'somebody' : `process ${pid}`;
   return new LockError(

@@ -77,7 +77,8 @@ export class FileOffsetStore implements OffsetStore {
    * sources stays as it is, even where it cannot be read.
    * @throws SerializationError where the file, or what it holds for a source of the batch, cannot be read
    * @throws StorageError where the file cannot be written: the disk is full, the folder read-only
-   * @throws LockError where another process holds the lock for longer than `lockTimeoutMs`
+   * @throws LockError where another process holds the lock for longer than `lockTimeoutMs`, or took it over since this one
+   * had stood still for 8 s, as only another host or container may; nothing is written then, and it can be tried again
    */
   async commit(batch: Batch): Promise<Map<string, Checkpoint>> {
     const incoming = new Map(batch);

@@ -212,6 +212,14 @@ describe('a lock that is held', () => {
     expect(await readdir(`${path}.lock`)).toEqual(['precious']);
   });
 
+  it('in name only, by a file of another program, is a LockError at once', async () => {
+    const path = await newFile();
+    await writeFile(`${path}.lock`, 'data');
+    const error: unknown = await new FileOffsetStore(path).commit(batch(1)).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: 'LockError', message: expect.stringContaining('remove it') });
+    expect(await readdir(join(path, '..'))).toEqual(['offsets.json.lock']);
+  });
+
   it('that was given up by a process which died just then is free', async () => {
     const path = await newFile();
     await mkdir(`${path}.lock`);

@@ -1,0 +1,245 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { asCheckpoint } from '../../src/checkpoint.ts';
+import {
+  type Checkpoint,
+  type CompareCustom,
+  Offset,
+  SerializationError,
+  compareCheckpoints,
+  isCheckpoint,
+  join,
+} from '../../src/index.ts';
+import { checkpoints, offsets } from './arbitraries.ts';
+
+const compares: readonly [string, CompareCustom | undefined][] = [
+  ['opaque customs', undefined],
+  ['a compare', (a, b) => (a < b ? -1 : a > b ? 1 : 0)],
+  ['a compare that takes different customs for the same place', (a, b) => a.length - b.length],
+  ['a compare that never decides', () => Number.NaN],
+];
+
+describe.each(compares)('join, with %s,', (_, compare) => {
+  const joined = (a: Checkpoint | undefined, b: Checkpoint): Checkpoint => join(a, b, 'orders', compare);
+  const compared = (a: Checkpoint, b: Checkpoint): number => Math.sign(compareCheckpoints(a, b, 'orders', compare));
+
+  it('does not ask which came first', () => {
+    fc.assert(
+      fc.property(checkpoints, checkpoints, (a, b) => {
+        expect(joined(a, b)).toEqual(joined(b, a));
+      }),
+    );
+  });
+
+  it('does not ask how they were grouped', () => {
+    fc.assert(
+      fc.property(checkpoints, checkpoints, checkpoints, (a, b, c) => {
+        expect(joined(joined(a, b), c)).toEqual(joined(a, joined(b, c)));
+      }),
+    );
+  });
+
+  it('does not ask how often they came', () => {
+    fc.assert(
+      fc.property(checkpoints, checkpoints, (a, b) => {
+        expect(joined(a, a)).toBe(a);
+        const once = joined(a, b);
+        expect(joined(once, b)).toBe(once);
+        expect(joined(once, a)).toBe(once);
+      }),
+    );
+  });
+
+  it('gives one of the two, and what is stored itself where nothing moves', () => {
+    fc.assert(
+      fc.property(checkpoints, checkpoints, (a, b) => {
+        const wins = joined(a, b);
+        expect(wins === a || wins === b).toBe(true);
+        if (compared(a, b) > 0) expect(wins).toBe(a);
+        if (compared(a, b) < 0) expect(wins).toBe(b);
+        expect(joined(undefined, a)).toBe(a);
+        expect(joined(a, structuredClone(a))).toBe(a);
+      }),
+    );
+  });
+
+  it('follows an order that is total and transitive', () => {
+    fc.assert(
+      fc.property(checkpoints, checkpoints, checkpoints, (a, b, c) => {
+        expect(compared(a, b)).toBe(0 - compared(b, a));
+        if (compared(a, b) <= 0 && compared(b, c) <= 0) {
+          expect(compared(a, c)).toBe(Math.min(compared(a, b), compared(b, c)));
+        }
+      }),
+    );
+  });
+
+  it('takes two for equal only where nothing but the time of commit differs', () => {
+    fc.assert(
+      fc.property(checkpoints, checkpoints, (a, b) => {
+        if (compared(a, b) !== 0) return;
+        expect({ ...a, committedAt: 0 }).toEqual({ ...b, committedAt: 0 });
+      }),
+    );
+  });
+
+  it('lets any sequence of checkpoints end at the highest, in any order', () => {
+    fc.assert(
+      fc.property(
+        fc
+          .array(checkpoints, { minLength: 1, maxLength: 8 })
+          .chain((all) => fc.tuple(fc.constant(all), fc.shuffledSubarray(all, { minLength: all.length }))),
+        ([all, shuffled]) => {
+          const fold = (list: readonly Checkpoint[]): Checkpoint | undefined =>
+            list.reduce<Checkpoint | undefined>(joined, undefined);
+          expect(fold(shuffled)).toEqual(fold(all));
+        },
+      ),
+    );
+  });
+});
+
+describe('the order of checkpoints', () => {
+  const at = (epoch: number, rank: number, offset: Offset | undefined, committedAt = 0): Checkpoint => ({
+    epoch,
+    rank,
+    offset,
+    committedAt,
+  });
+  const isBelow = (low: Checkpoint, high: Checkpoint, compare?: CompareCustom): void => {
+    expect(compareCheckpoints(low, high, 'orders', compare)).toBeLessThan(0);
+    expect(compareCheckpoints(high, low, 'orders', compare)).toBeGreaterThan(0);
+    expect(join(low, high, 'orders', compare)).toBe(high);
+    expect(join(high, low, 'orders', compare)).toBe(high);
+  };
+
+  it('puts a higher epoch on top of any offset, also a tombstone', () => {
+    isBelow(at(0, 9, Offset.sequence(100)), at(1, 0, Offset.earliest));
+    isBelow(at(1, 9, Offset.custom('z')), at(2, 0, undefined));
+  });
+
+  it('goes by kind: nothing, earliest, latest, sequence, timestamp, custom', () => {
+    const rising = [
+      undefined,
+      Offset.earliest,
+      Offset.latest,
+      Offset.sequence(2n ** 64n - 1n),
+      Offset.timestamp(-1),
+      Offset.custom(''),
+    ];
+    for (const [i, high] of rising.entries()) {
+      for (const low of rising.slice(0, i)) isBelow(at(0, 9, low), at(0, 0, high));
+    }
+  });
+
+  it('goes by number and by time before rank', () => {
+    isBelow(at(0, 9, Offset.sequence(2n ** 63n)), at(0, 1, Offset.sequence(2n ** 63n + 1n)));
+    isBelow(at(0, 9, Offset.timestamp(5)), at(0, 1, Offset.timestamp(6)));
+  });
+
+  it('goes by rank where customs are opaque, and by compare where there is one', () => {
+    isBelow(at(0, 1, Offset.custom('z')), at(0, 2, Offset.custom('a')));
+    isBelow(at(0, 2, Offset.custom('a')), at(0, 1, Offset.custom('z')), (a, b) => (a < b ? -1 : 1));
+    isBelow(at(0, 1, Offset.custom('a')), at(0, 2, Offset.custom('b')), () => 0);
+    isBelow(at(0, 1, Offset.custom('a')), at(0, 1, Offset.custom('b')));
+  });
+
+  it('goes by rank where the offset is the same', () => {
+    isBelow(at(0, 1, Offset.custom('a')), at(0, 2, Offset.custom('a')), (a, b) => (a < b ? -1 : 1));
+    isBelow(at(0, 1, Offset.sequence(1)), at(0, 2, Offset.sequence(1)));
+    isBelow(at(0, 1, undefined), at(0, 2, undefined));
+  });
+
+  it('does not go by the time of commit', () => {
+    expect(compareCheckpoints(at(0, 1, Offset.sequence(1), 5), at(0, 1, Offset.sequence(1), 6), 'orders')).toBe(0);
+    isBelow(at(0, 1, Offset.sequence(1), 6), at(0, 1, Offset.sequence(2), 5));
+  });
+
+  it('tells compare which source it is about', () => {
+    const asked: string[][] = [];
+    join(at(0, 1, Offset.custom('a')), at(0, 1, Offset.custom('b')), 'orders', (...of) => {
+      asked.push(of);
+      return 1;
+    });
+    expect(asked).toContainEqual(['a', 'b', 'orders']);
+  });
+});
+
+describe('what comes from outside', () => {
+  it('is taken where it is a whole checkpoint', () => {
+    fc.assert(
+      fc.property(checkpoints, (checkpoint) => {
+        expect(isCheckpoint(structuredClone(checkpoint))).toBe(true);
+        expect(asCheckpoint(checkpoint, 'orders', 'the test')).toBe(checkpoint);
+      }),
+    );
+  });
+
+  it('is refused where a part of it is missing or wrong, with an error that names source, place and what was found', () => {
+    const good = { epoch: 1, rank: 2, offset: Offset.sequence(3), committedAt: 4 };
+    const garbage: unknown[] = [
+      undefined,
+      null,
+      5,
+      'text',
+      [],
+      {},
+      () => good,
+      { ...good, epoch: -1 },
+      { ...good, epoch: 1.5 },
+      { ...good, epoch: 2 ** 53 },
+      { ...good, epoch: '1' },
+      { ...good, epoch: 1n },
+      { ...good, rank: Number.NaN },
+      { ...good, rank: undefined },
+      { ...good, committedAt: Number.POSITIVE_INFINITY },
+      { ...good, committedAt: new Date(4) },
+      { ...good, offset: null },
+      { ...good, offset: 3n },
+      { ...good, offset: { kind: 'sequence', value: 3 } },
+    ];
+    for (const value of garbage) {
+      expect(isCheckpoint(value)).toBe(false);
+      const thrown = catching(() => asCheckpoint(value, 'orders "eu"', 'the drawer'));
+      expect(thrown).toBeInstanceOf(SerializationError);
+      expect(thrown).toMatchObject({ source: 'orders "eu"', code: 'serialization' });
+      expect((thrown as Error).message).toContain('the drawer');
+      expect((thrown as Error).message).toContain('orders \\"eu\\"');
+    }
+    expect((catching(() => asCheckpoint({ ...good, epoch: -7 }, 'orders', 'x')) as Error).message).toContain('-7');
+  });
+
+  it('is refused whatever it is', () => {
+    fc.assert(
+      fc.property(
+        fc.anything({ withBigInt: true, withDate: true, withNullPrototype: true, withMap: true }),
+        (value) => {
+          fc.pre(!isCheckpoint(value));
+          expect(catching(() => asCheckpoint(value, 'orders', 'x'))).toBeInstanceOf(SerializationError);
+        },
+      ),
+    );
+  });
+
+  it('is refused with any one part replaced', () => {
+    fc.assert(
+      fc.property(
+        checkpoints,
+        fc.constantFrom('epoch', 'rank', 'committedAt'),
+        fc.oneof(fc.string(), offsets, fc.constantFrom(undefined, null, Number.NaN, Number.NEGATIVE_INFINITY, 1n)),
+        (checkpoint, part, value) => {
+          expect(isCheckpoint({ ...checkpoint, [part]: value })).toBe(false);
+        },
+      ),
+    );
+  });
+});
+
+function catching(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}

@@ -25,7 +25,9 @@ describe('writes to one key', () => {
   it('are 1.1 seconds apart where the clock stands still between I/O', async () => {
     const { clock, kv, store } = setUp();
     for (let n = 1; n <= 4; n++) {
-      clock.compute(900);
+      // The second write begins at an unseen time; the third must be spaced from that.
+      if (n === 2) await clock.run(clock.wait(1200));
+      if (n !== 3) clock.compute(900);
       await clock.run(commit(store, 'orders', n));
     }
     expect(kv.count('put')).toBe(4);
@@ -94,6 +96,13 @@ describe('writes to many keys', () => {
     expect(clock.time - before).toBeLessThan(1100 + (200 / 6 + 2) * kv.latencyMs);
     expect(kv.shortestInterval()).toBeGreaterThanOrEqual(1100);
   });
+
+  it('are spaced where two commits of many sources meet', async () => {
+    const { clock, kv, store } = setUp();
+    await clock.run(Promise.all([store.commit(manySources(60, 1)), store.commit(manySources(60, 2))]));
+    expect(kv.shortestInterval()).toBeGreaterThanOrEqual(1100);
+    expect(await clock.run(setUp(kv, clock).store.getAll())).toEqual(manySources(60, 2));
+  });
 });
 
 describe('a KV that refuses for now', () => {
@@ -160,6 +169,7 @@ describe('a KV that refuses for now', () => {
 describe('a KV that refuses for good', () => {
   it.each([
     ['the quota of the day is spent', dayIsSpent],
+    ['the quota of the day is spent, though it says otherwise', () => Object.assign(dayIsSpent(), { retryable: true })],
     [
       'what is asked is wrong',
       () => new Error('KV PUT failed: 413 Value length of 26214401 exceeds limit of 26214400.'),

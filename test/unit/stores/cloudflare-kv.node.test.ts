@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SerializationError } from '../../../src/errors.ts';
 import { Offset } from '../../../src/offset.ts';
-import { at, commit, dayIsSpent, failure, manySources, setUp } from '../../workerd/simulated-kv.ts';
+import { at, commit, connectionLost, dayIsSpent, failure, manySources, setUp } from '../../workerd/simulated-kv.ts';
 
 describe('reads that are up to a minute old', () => {
   it('take nothing back that this object wrote, or knows to be written', async () => {
@@ -133,6 +133,15 @@ describe('listing', () => {
       expect([kv.count('bulk'), kv.count('get') - gets]).toEqual(hasBulk ? [2, 0] : [0, 132]);
     },
   );
+
+  it('fails where many are refused for now, and does not ask for each of them', async () => {
+    const { clock, kv, store } = setUp();
+    await clock.run(store.commit(new Map([['long', { ...at(1), offset: Offset.custom('x'.repeat(1000)) }]])));
+    const other = setUp(kv, clock).store;
+    kv.fault = (operation) => (operation === 'bulk' ? connectionLost() : undefined);
+    expect(await failure(clock.run(other.getAll()))).toMatchObject({ code: 'storage', retryable: true });
+    expect([kv.count('bulk'), kv.count('get')]).toEqual([6, 1]);
+  });
 });
 
 describe('what this store did not write', () => {

@@ -48,6 +48,10 @@ export class History {
     this.marks.splice(0, this.marks.length - maxMarks);
   }
 
+  forget(which: (mark: Mark) => boolean): void {
+    this.marks.splice(0, Infinity, ...this.marks.filter((mark) => !which(mark)));
+  }
+
   /** How far back there is something to see, in ms: at least half a minute, at most two. */
   get spanMs(): number {
     const first = this.samples[0]?.at ?? Date.now();

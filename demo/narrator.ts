@@ -23,7 +23,10 @@ export class Narrator {
   }
 
   loaded(): void {
-    if (this.#history.continued) this.mark('reload', 'The page was loaded again.', performance.timeOrigin);
+    if (!this.#history.continued) return;
+    // A page that is left may see its connection go first.
+    this.#history.forget(({ at, kind }) => kind === 'drop' && at > performance.timeOrigin - 200);
+    this.mark('reload', 'The page was loaded again.', performance.timeOrigin);
   }
 
   state(state: FeedState, { error, retryInMs }: FeedStateDetail): void {

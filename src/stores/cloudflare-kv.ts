@@ -45,8 +45,8 @@ export interface CloudflareKVOffsetStoreOptions extends StoreOptions {
  *
  * KV is eventually consistent ("How KV works"): a read may be 60 seconds old or more, also in telling that there is
  * nothing, and of two writes the last wins, even the lower one. Within a store object nothing goes back: what it reads
- * and writes is joined with what it knows. Between several writers of one source there is no fencing; events may then
- * be repeated. What an object knows, it keeps until its own `clearAll`.
+ * and writes is joined with what it knows, and it keeps that until its own `clearAll`. Between several writers of one
+ * source there is no fencing: events may be repeated, and a writer that has not heard of a reset may undo it.
  *
  * A commit waits until its key may be written again, see `writeIntervalMs`; commits of one source that wait at the same
  * time share a write, and one that changes nothing costs none. The clock that spaces writes is this object's: give each

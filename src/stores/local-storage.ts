@@ -15,6 +15,8 @@ export interface LocalStorageOffsetStoreOptions extends StoreOptions {
 
 /** How often, in ms, a committing tab looks for what tabs left that are gone. */
 const foldEveryMs = 2000;
+/** While several tabs write, Firefox may say for a moment that there is no room: how long to wait each time, in ms. */
+const roomDelays = [50, 100, 200, 400, 800];
 
 /**
  * Keeps checkpoints in localStorage, for those who cannot use IndexedDB. They survive a reload and a crash of the tab;
@@ -40,6 +42,8 @@ export class LocalStorageOffsetStore implements OffsetStore {
   #life: Presence | undefined;
   #closed = false;
   #foldAt = 0;
+  /** What other tabs told of: their writes may arrive here after the news of them. */
+  readonly #heard = new Map<string, Checkpoint>();
   /** What lives that have ended left under each key when it was last looked at. */
   #left = new Map<string, string>();
 
@@ -65,6 +69,19 @@ export class LocalStorageOffsetStore implements OffsetStore {
   }
 
   async commit(batch: Batch): Promise<Map<string, Checkpoint>> {
+    for (const delay of roomDelays) {
+      try {
+        return await this.#commit(batch, true);
+      } catch (error) {
+        if (!isQuota(error)) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, delay));
+    }
+    return this.#commit(batch, false);
+  }
+
+  /** @param again no room is no trouble yet: it is tried again */
+  async #commit(batch: Batch, again: boolean): Promise<Map<string, Checkpoint>> {
     const id = await this.#live();
     const stands = this.#try(() => {
       const stored = this.#read((source) => source !== undefined && batch.has(source));
@@ -78,7 +95,7 @@ export class LocalStorageOffsetStore implements OffsetStore {
       for (const [source, next] of moved) this.#storage.setItem(this.#key(id, source), encode(next));
       if (moved.length > 0) this.#channel.post({ type: 'commit', batch: stored });
       return stored;
-    });
+    }, again);
     if (Date.now() >= this.#foldAt) void this.#fold(id);
     return stands;
   }
@@ -87,6 +104,7 @@ export class LocalStorageOffsetStore implements OffsetStore {
     this.#try(() => {
       for (const { key } of this.#slots()) this.#storage.removeItem(key);
     });
+    this.#heard.clear();
     this.#channel.post({ type: 'clearAll' });
   }
 
@@ -115,6 +133,7 @@ export class LocalStorageOffsetStore implements OffsetStore {
 
   suspend(): void {
     this.#channel.suspend();
+    this.#heard.clear();
     // A held lock may keep the page out of the back/forward cache. What this life wrote is for others to fold.
     this.#endLife();
   }
@@ -124,7 +143,10 @@ export class LocalStorageOffsetStore implements OffsetStore {
   }
 
   subscribe(listener: (change: StoreChange) => void): () => void {
-    return this.#channel.subscribe(listener);
+    return this.#channel.subscribe((change) => {
+      this.#hear(change);
+      listener(change);
+    });
   }
 
   get #storage(): NonNullable<LocalStorageOffsetStoreOptions['storage']> {
@@ -168,7 +190,7 @@ export class LocalStorageOffsetStore implements OffsetStore {
   }
 
   #read(wanted: (source: string | undefined) => boolean = () => true): Map<string, Checkpoint> {
-    const joined = new Map<string, Checkpoint>();
+    const joined = new Map([...this.#heard].filter(([source]) => wanted(source)));
     for (const { key, source } of this.#slots()) {
       if (!wanted(source)) continue;
       if (source === undefined) {
@@ -178,6 +200,14 @@ export class LocalStorageOffsetStore implements OffsetStore {
       if (found) joined.set(source, join(joined.get(source), found, source, this.compare));
     }
     return joined;
+  }
+
+  #hear(change: StoreChange): void {
+    if (change.type === 'clearAll') this.#heard.clear();
+    if (change.type !== 'commit') return;
+    for (const [source, checkpoint] of change.batch) {
+      this.#heard.set(source, join(this.#heard.get(source), checkpoint, source, this.compare));
+    }
   }
 
   #decode(key: string, source: string): Checkpoint | undefined {
@@ -218,7 +248,7 @@ export class LocalStorageOffsetStore implements OffsetStore {
   }
 
   /** Runs what touches the storage, tells how that went, and names what the platform throws. */
-  #try<T>(work: () => T): T {
+  #try<T>(work: () => T, again = false): T {
     this.#assertOpen();
     try {
       const result = work();
@@ -226,7 +256,7 @@ export class LocalStorageOffsetStore implements OffsetStore {
       return result;
     } catch (cause) {
       const error = cause instanceof OffsetError ? cause : asStorageError(cause);
-      if (!(error instanceof SerializationError)) this.#channel.health(error);
+      if (!(error instanceof SerializationError || (again && isQuota(error)))) this.#channel.health(error);
       throw error;
     }
   }
@@ -239,6 +269,10 @@ function parseSource(text: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+function isQuota(error: unknown): boolean {
+  return error instanceof StorageError && /quota/i.test((error.cause as Error | undefined)?.name ?? '');
 }
 
 function asStorageError(cause: unknown): StorageError {

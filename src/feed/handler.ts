@@ -1,6 +1,7 @@
 import { isConcrete } from '../offset.ts';
 import { type FeedEvent, type FeedItem, isHeartbeat } from './feed.ts';
-import type { FeedTracker, Reader, ReaderOptions } from './reader.ts';
+import type { ReaderOptions } from './options.ts';
+import type { FeedTracker, Reader } from './reader.ts';
 
 /** Options of `resume` where a handler processes the events, several at once if wanted. */
 export interface HandlerOptions<E extends FeedEvent<unknown>> extends ReaderOptions {
@@ -34,7 +35,7 @@ export async function handleAll<E extends FeedEvent<unknown>>(
       const ticket = offset && isConcrete(offset) ? tracker.begin(source, offset) : undefined;
       abandon = ticket?.abandon;
       if (!isHeartbeat(item)) await handler(item, { signal });
-      if (ticket) reader.watch(ticket.done());
+      if (ticket && (await reader.sure())) reader.watch(ticket.done());
     } catch (error) {
       abandon?.();
       if (!signal.aborted) reader.fail(error);
@@ -45,7 +46,7 @@ export async function handleAll<E extends FeedEvent<unknown>>(
 
   try {
     for (let item = await reader.next(); item; item = await reader.next()) {
-      const { life } = reader;
+      const { itemLife: life } = reader;
       const ready = tracker.ready(source).then(() => true);
       while (reader.alive(life) && !(await reader.until(ready)));
       if (reader.alive(life)) void handle(item);

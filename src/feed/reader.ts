@@ -3,57 +3,15 @@ import { type Offset, isConcrete } from '../offset.ts';
 import type { OffsetTracker } from '../tracker/tracker.ts';
 import type { TrackerEvent } from '../tracker/types.ts';
 import { Backoff } from './backoff.ts';
+import { Turn } from './exclusive.ts';
 import { type Feed, FeedError, type FeedEvent, type FeedItem } from './feed.ts';
+import type { FeedState, FeedStateDetail, ReaderOptions } from './options.ts';
 
 /** What `resume` asks of a tracker. */
 export type FeedTracker = Pick<
   OffsetTracker,
   'store' | 'getOffset' | 'record' | 'commit' | 'reset' | 'begin' | 'ready' | 'subscribe' | 'setRole'
 >;
-
-/**
- * - 'connecting': the feed is being opened.
- * - 'open': it stands.
- * - 'waiting': for the time of the next reopening, or for its turn.
- * - 'closed': the reading has ended.
- */
-export type FeedState = 'connecting' | 'open' | 'waiting' | 'closed';
-
-/** What goes with a {@link FeedState}. */
-export interface FeedStateDetail {
-  /** Reopenings since the feed last showed life. */
-  readonly attempt: number;
-  /** Why the feed is waiting or closed, where that was an error. */
-  readonly error?: unknown;
-  /** How long until the feed is reopened, in ms; undefined where nobody knows. */
-  readonly retryInMs?: number;
-}
-
-/** How a feed is kept open. */
-export interface ReaderOptions {
-  /** Ends the reading, without an error, after a flush. */
-  readonly signal?: AbortSignal | undefined;
-  /**
-   * Where to go on when the feed no longer holds the events after the recorded offset: what `tracker.reset` is called
-   * with. Default 'none': the reading rejects with the FeedExpiredError.
-   */
-  readonly onExpired?:
-    | 'earliest'
-    | 'latest'
-    | 'none'
-    | ((source: string, error: FeedExpiredError) => Offset | Promise<Offset>);
-  /** Told whenever the state of the connection changes, so that a page can show it. */
-  readonly onState?: (state: FeedState, detail: FeedStateDetail) => void;
-  /**
-   * The most that the first reopening waits, in ms, beside what the server asks for; default 1000. A random part of it is
-   * waited, and it doubles with each reopening until the feed shows life.
-   */
-  readonly minDelayMs?: number;
-  /** Where the doubling ends, in ms; default 30,000. */
-  readonly maxDelayMs?: number;
-  /** From 0 up to 1; default `Math.random`. */
-  readonly random?: () => number;
-}
 
 /** After so many failures of the store in a row the reading ends with the last one. */
 const patience = 5;
@@ -66,6 +24,8 @@ type Items<E extends FeedEvent<unknown>> = AsyncIterator<FeedItem<unknown, E>, '
 export class Reader<E extends FeedEvent<unknown>> {
   /** Counts resets and fences: what was read in an earlier life must not be recorded. */
   life = 0;
+  /** The life in which the last item was read. */
+  itemLife = 0;
   readonly #tracker: FeedTracker;
   readonly #source: string;
   readonly #feed: Feed<unknown, E>;
@@ -87,6 +47,7 @@ export class Reader<E extends FeedEvent<unknown>> {
   #expiries = 0;
   #wake: (() => void) | undefined;
   #watched: Promise<unknown> | undefined;
+  #turn: Turn | undefined;
   #stopListening: (() => void) | undefined;
 
   constructor(tracker: FeedTracker, source: string, feed: Feed<unknown, E>, options: ReaderOptions) {
@@ -121,11 +82,16 @@ export class Reader<E extends FeedEvent<unknown>> {
       }
       try {
         const item = await this.#pull();
-        if (item) return item;
+        if (item && (await this.sure())) return item;
       } catch (error) {
         await this.#recover(error);
       }
     }
+  }
+
+  /** Whether nobody else can have begun to read meanwhile. */
+  sure(): boolean | Promise<boolean> {
+    return this.#turn?.sure() ?? true;
   }
 
   /** Records a position that was read in this life. Commits run beside the reading; `next` rejects when they cannot. */
@@ -203,6 +169,8 @@ export class Reader<E extends FeedEvent<unknown>> {
     try {
       await Promise.all([flushed, this.#letGo()]);
     } finally {
+      // Not before the flush, so that the next reader starts after it.
+      this.#turn?.close();
       this.#state('closed', this.#failure);
     }
   }
@@ -223,6 +191,7 @@ export class Reader<E extends FeedEvent<unknown>> {
     this.#backoff.attempt = 0;
     this.#expiries = 0;
     this.#position = result.value.offset ?? this.#position;
+    this.itemLife = this.life;
     return result.value;
   }
 
@@ -360,7 +329,10 @@ export class Reader<E extends FeedEvent<unknown>> {
     const { signal } = this.#options;
     if (signal?.aborted) this.stop();
     signal?.addEventListener('abort', () => this.stop(), { signal: listening.signal });
-    if (typeof document !== 'undefined') {
+    const { exclusive = false, takeoverAfterMs = 10_000 } = this.#options;
+    if (exclusive) {
+      this.#takeTurns(takeoverAfterMs);
+    } else if (typeof document !== 'undefined') {
       // An open connection keeps a page out of the back/forward cache.
       addEventListener('pagehide', () => this.hold(), { signal: listening.signal });
       addEventListener('pageshow', () => this.go(), { signal: listening.signal });
@@ -369,6 +341,23 @@ export class Reader<E extends FeedEvent<unknown>> {
       unsubscribe();
       listening.abort();
     };
+  }
+
+  #takeTurns(takeoverAfterMs: number): void {
+    this.hold();
+    try {
+      this.#turn = new Turn(this.#tracker, this.#source, takeoverAfterMs, {
+        take: () => this.go(),
+        lose: () => {
+          this.hold();
+          this.fence();
+        },
+        fail: (error) => this.fail(error),
+      });
+      this.#turn.start();
+    } catch (error) {
+      this.fail(error);
+    }
   }
 }
 

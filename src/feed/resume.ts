@@ -1,12 +1,15 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { type Feed, type FeedEvent, isHeartbeat } from './feed.ts';
 import { type HandlerOptions, handleAll } from './handler.ts';
-import { type FeedTracker, Reader, type ReaderOptions } from './reader.ts';
+import type { ReaderOptions } from './options.ts';
+import { type FeedTracker, Reader } from './reader.ts';
 
+export type { ExclusiveOptions } from './exclusive.ts';
 export type { Feed, FeedContext, FeedErrorOptions, FeedEvent, FeedHeartbeat, FeedItem } from './feed.ts';
 export { FeedError } from './feed.ts';
 export type { HandlerOptions } from './handler.ts';
-export type { FeedState, FeedStateDetail, FeedTracker } from './reader.ts';
+export type { FeedState, FeedStateDetail, ReaderOptions } from './options.ts';
+export type { FeedTracker } from './reader.ts';
 
 /** Options of {@link resume}. */
 export interface ResumeOptions extends ReaderOptions {
@@ -67,9 +70,9 @@ export function resume<E extends FeedEvent<unknown>>(
 async function* oneByOne<E extends FeedEvent<unknown>>(reader: Reader<E>): AsyncGenerator<E, void, void> {
   try {
     for (let item = await reader.next(); item; item = await reader.next()) {
-      const { life } = reader;
-      if (!isHeartbeat(item)) yield item;
-      if (item.offset && life === reader.life) reader.record(item.offset);
+      const { itemLife: life } = reader;
+      if (!isHeartbeat(item) && life === reader.life) yield item;
+      if (item.offset && (await reader.sure()) && life === reader.life) reader.record(item.offset);
     }
   } catch (error) {
     await reader.close().catch(() => {});

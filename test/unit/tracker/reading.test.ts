@@ -1,0 +1,212 @@
+import { describe, expect, it } from 'vitest';
+import {
+  InMemoryOffsetStore,
+  InvalidOffsetError,
+  Offset,
+  OffsetTracker,
+  SerializationError,
+  SourceNotFoundError,
+  StorageError,
+} from '../../../src/index.ts';
+import { TestStore } from './test-store.ts';
+
+const { sequence, custom } = Offset;
+
+describe('where to start reading', () => {
+  it('is the committed offset, read from the store', async () => {
+    const store = new InMemoryOffsetStore([['orders', sequence(41)]]);
+    expect(await new OffsetTracker(store).getOffset('orders')).toEqual(sequence(41));
+  });
+
+  it('is what the store holds now, also where others have moved it since', async () => {
+    const store = new TestStore([['orders', sequence(41)]]);
+    const tracker = new OffsetTracker(store);
+    await tracker.getOffset('orders');
+    await store.elsewhere('orders', { epoch: 0, rank: 9, offset: sequence(50), committedAt: 1 }, false);
+    expect(await tracker.getOffset('orders')).toEqual(sequence(50));
+    await store.elsewhere('orders', { epoch: 1, rank: 0, offset: sequence(7), committedAt: 1 }, false);
+    expect(await tracker.getOffset('orders')).toEqual(sequence(7));
+  });
+
+  it('is not what is recorded and not yet committed', async () => {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore([['orders', sequence(1)]]), { strategy: 'manual' });
+    await tracker.record('orders', sequence(2));
+    expect(await tracker.getOffset('orders')).toEqual(sequence(1));
+    expect(tracker.getAllPending()).toEqual(new Map([['orders', sequence(2)]]));
+    await tracker.commit('orders');
+    expect(await tracker.getOffset('orders')).toEqual(sequence(2));
+  });
+
+  it('may be a sentinel that the source was reset to', async () => {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore(), { resetPolicy: 'none' });
+    await tracker.reset('orders', Offset.latest);
+    expect(await tracker.getOffset('orders')).toEqual(Offset.latest);
+  });
+
+  it('is asked of the store at every call, and nothing is written', async () => {
+    const store = new TestStore();
+    const tracker = new OffsetTracker(store);
+    await tracker.getOffset('orders');
+    await tracker.getOffset('orders');
+    expect(store.calls).toEqual(['get', 'get']);
+  });
+
+  it('cannot be told where the store cannot be read, and can be once it can', async () => {
+    const store = new TestStore([['orders', sequence(41)]]);
+    const tracker = new OffsetTracker(store);
+    const broken = new SerializationError('garbage', { source: 'orders' });
+    store.failing = () => broken;
+    await expect(tracker.getOffset('orders')).rejects.toBe(broken);
+    store.failing = () => undefined;
+    expect(await tracker.getOffset('orders')).toEqual(sequence(41));
+  });
+
+  it.each(['', '__proto__', 'constructor', '\ud800', 'x'.repeat(5000)])('takes %j for a source', async (source) => {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore());
+    expect(await tracker.getOffset(source)).toEqual(Offset.earliest);
+    expect(await tracker.record(source, sequence(1))).toBe('committed');
+    expect(await tracker.getOffset(source)).toEqual(sequence(1));
+    expect(await tracker.getAllCommitted()).toEqual(new Map([[source, sequence(1)]]));
+  });
+
+  it('takes nothing but a string for a source', async () => {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore());
+    await expect(tracker.getOffset(undefined as never)).rejects.toThrow(TypeError);
+    await expect(tracker.record(5 as never, sequence(1))).rejects.toThrow(/string.*5/);
+  });
+});
+
+describe('where nothing is committed', () => {
+  const open = (resetPolicy?: ConstructorParameters<typeof OffsetTracker>[1]): OffsetTracker =>
+    new OffsetTracker(new InMemoryOffsetStore(), resetPolicy);
+
+  it('reading starts at the earliest event, or at the latest', async () => {
+    expect(await open().getOffset('orders')).toEqual(Offset.earliest);
+    expect(await open({ resetPolicy: 'earliest' }).getOffset('orders')).toEqual(Offset.earliest);
+    expect(await open({ resetPolicy: 'latest' }).getOffset('orders')).toEqual(Offset.latest);
+  });
+
+  it('the policy none says so, and what to do', async () => {
+    const tracker = open({ resetPolicy: 'none' });
+    const failed = await tracker.getOffset('orders').catch((error: unknown) => error);
+    expect(failed).toBeInstanceOf(SourceNotFoundError);
+    expect(failed).toMatchObject({ source: 'orders', code: 'source-not-found' });
+    expect(await tracker.record('orders', sequence(1))).toBe('committed');
+    expect(await tracker.getOffset('orders')).toEqual(sequence(1));
+  });
+
+  it('a function decides, source by source, at once or later', async () => {
+    const byLength = open({ resetPolicy: (source) => sequence(source.length) });
+    expect(await byLength.getOffset('orders')).toEqual(sequence(6));
+    expect(await byLength.getOffset('')).toEqual(sequence(0));
+    const later = open({ resetPolicy: async (source) => custom(source) });
+    expect(await later.getOffset('orders')).toEqual(custom('orders'));
+  });
+
+  it('the function is not asked where something is committed, and again after a clear', async () => {
+    let asked = 0;
+    const tracker = new OffsetTracker(new InMemoryOffsetStore([['orders', sequence(1)]]), {
+      resetPolicy: () => {
+        asked++;
+        return sequence(7);
+      },
+    });
+    expect(await tracker.getOffset('orders')).toEqual(sequence(1));
+    expect(asked).toBe(0);
+    await tracker.clear('orders');
+    expect(await tracker.getOffset('orders')).toEqual(sequence(7));
+    expect(asked).toBe(1);
+  });
+
+  it('the function’s own error comes through', async () => {
+    const boom = new Error('no head');
+    await expect(open({ resetPolicy: () => Promise.reject(boom) }).getOffset('orders')).rejects.toBe(boom);
+    const throwing = open({
+      resetPolicy: () => {
+        throw boom;
+      },
+    });
+    await expect(throwing.getOffset('orders')).rejects.toBe(boom);
+  });
+
+  it.each([[undefined], [null], [5], [5n], ['earliest'], [{ kind: 'sequence', value: 5 }]])(
+    'an answer of %o is refused and named',
+    async (answer) => {
+      const failed = await open({ resetPolicy: () => answer as never })
+        .getOffset('orders')
+        .catch((error: unknown) => error);
+      expect(failed).toBeInstanceOf(InvalidOffsetError);
+      expect(failed).toMatchObject({ source: 'orders' });
+    },
+  );
+
+  it('a policy that does not exist is an error, not the default', async () => {
+    const start = async (): Promise<Offset> => open({ resetPolicy: 'newest' as never }).getOffset('orders');
+    await expect(start()).rejects.toThrow();
+  });
+
+  it('what the policy said is not committed by reading alone', async () => {
+    const store = new TestStore();
+    const tracker = new OffsetTracker(store, { resetPolicy: () => sequence(5) });
+    await tracker.getOffset('orders');
+    expect(await tracker.commit('orders')).toBe('none');
+    expect(await store.inner.getAll()).toEqual(new Map());
+  });
+});
+
+describe('what is committed and what is pending', () => {
+  it('is listed source by source, without what was cleared', async () => {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore([['left', custom('x')]]), { strategy: 'manual' });
+    await tracker.record('orders', sequence(5));
+    expect(tracker.getAllPending()).toEqual(new Map([['orders', sequence(5)]]));
+    expect(await tracker.getAllCommitted()).toEqual(new Map([['left', custom('x')]]));
+    await tracker.commitAll();
+    await tracker.clear('left');
+    expect(tracker.getAllPending()).toEqual(new Map());
+    expect(await tracker.getAllCommitted()).toEqual(new Map([['orders', sequence(5)]]));
+  });
+
+  it('rejects where the store cannot be listed', async () => {
+    const store = new TestStore();
+    store.failing = () => new StorageError('disk');
+    await expect(new OffsetTracker(store).getAllCommitted()).rejects.toThrow('disk');
+  });
+
+  it('is in status, without asking the store', async () => {
+    const store = new TestStore([['orders', sequence(1)]]);
+    const tracker = new OffsetTracker(store, { strategy: 'manual', now: () => 1234 });
+    expect(tracker.status('orders')).toEqual({
+      recorded: undefined,
+      committed: undefined,
+      pending: undefined,
+      inFlight: 0,
+      lastCommitAt: undefined,
+      epoch: 0,
+      fenced: false,
+      voidTickets: 0,
+      lastError: undefined,
+      degraded: undefined,
+      role: undefined,
+    });
+    expect(store.calls).toEqual([]);
+    await tracker.getOffset('orders');
+    expect(tracker.status('orders')).toMatchObject({ committed: sequence(1), recorded: sequence(1), lastCommitAt: 0 });
+    await tracker.record('orders', sequence(2));
+    tracker.begin('orders', sequence(3));
+    expect(tracker.status('orders')).toMatchObject({ recorded: sequence(2), pending: sequence(2), inFlight: 1 });
+    await tracker.commit('orders');
+    expect(tracker.status('orders')).toMatchObject({
+      committed: sequence(2),
+      pending: undefined,
+      lastCommitAt: 1234,
+      epoch: 0,
+    });
+    await tracker.reset('orders', sequence(1));
+    expect(tracker.status('orders')).toMatchObject({
+      committed: sequence(1),
+      recorded: sequence(1),
+      epoch: 1,
+      inFlight: 0,
+    });
+  });
+});

@@ -65,8 +65,12 @@ export class ProcessedLog {
     return after;
   }
 
-  async get(run: string): Promise<Run | undefined> {
-    return (await this.#open()).get('runs', run);
+  /** The latest of the runs whose names begin so. */
+  async latest(prefix: string): Promise<Run | undefined> {
+    const byTime = (await this.#open()).transaction('runs').store.index('lastAt');
+    let cursor = await byTime.openCursor(null, 'prev');
+    while (cursor && !cursor.value.run.startsWith(prefix)) cursor = await cursor.continue();
+    return cursor?.value;
   }
 
   /** All runs, the latest last. */

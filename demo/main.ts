@@ -64,6 +64,7 @@ class Page implements Observer {
 
   state(state: FeedState, detail: FeedStateDetail): void {
     this.#state = [state, detail];
+    this.#narrator.role(this.#role);
     this.#narrator.state(state, detail);
     element('start').hidden = !(state === 'closed' && detail.error);
     this.#showState();
@@ -124,12 +125,13 @@ class Page implements Observer {
   async #refresh(): Promise<void> {
     this.#history.save();
     await this.#server.refresh();
-    const { tracker, source } = this.session;
+    const { source } = this.session;
     const generation = this.#server.status?.generation;
     if (generation && (this.#role === 'waiting' || !this.#run)) {
-      this.#run = (await this.log.get(this.session.runOf(generation))) ?? this.#run;
+      this.#run = (await this.session.lastRun(generation)) ?? this.#run;
     }
-    await this.#tabs.draw(source, tracker.store.id, this.#role);
+    await this.#tabs.draw(source, this.#role);
+    this.#narrator.role(this.#role);
     this.#show();
     this.#showState();
   }

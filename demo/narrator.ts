@@ -7,6 +7,7 @@ import { numeral } from './view/element.ts';
 /** Turns what happens to the reading into marks: lines in the chart, sentences in the journal. */
 export class Narrator {
   readonly #history: History;
+  #role: 'reader' | 'waiting' | undefined;
   #state: FeedState = 'connecting';
   /** The next event shows whether the reading went on where it was. */
   #awaited = true;
@@ -38,6 +39,13 @@ export class Narrator {
     if (state === 'waiting' && before === 'open') this.mark('drop', `The connection was lost${because(error)}.`);
     else if (state === 'waiting' && error) this.mark('note', `Could not connect${because(error)}.`);
     if (state === 'closed' && error) this.mark('drop', `The reading ended${because(error)}.`);
+  }
+
+  role(role: 'reader' | 'waiting' | undefined): void {
+    if (role === this.#role) return;
+    if (role === 'waiting') this.mark('note', 'Another tab reads the feed, and this one waits for its turn.');
+    else if (this.#role === 'waiting') this.mark('note', 'This tab reads now.');
+    this.#role = role;
   }
 
   processed(n: number, before: number | undefined): void {

@@ -21,6 +21,8 @@ export interface Observer {
 export class Session {
   readonly source: string;
   readonly tracker: OffsetTracker;
+  /** Whether one tab reads at a time. That takes a store that tabs share, and Web Locks: https, or localhost. */
+  readonly exclusive: boolean;
   readonly #settings: Settings;
   readonly #log: ProcessedLog;
   readonly #observer: Observer;
@@ -35,6 +37,7 @@ export class Session {
     const { strategy } = strategies[settings.strategy];
     // A commit that failed is told by an event too; with this, nobody has to await every record.
     this.tracker = new OffsetTracker(makeStore(settings), { strategy, onError: () => {} });
+    this.exclusive = settings.store !== 'memory' && navigator.locks !== undefined;
     this.tracker.subscribe((event) => observer.tracked(event));
   }
 
@@ -50,11 +53,15 @@ export class Session {
     await this.tracker.close();
   }
 
-  /** Names, in the log, what is read between two resets of this store; a store that forgets has one a page. */
-  runOf(generation: string): string {
+  /** What was counted last of a generation of the feed, by whichever tab reads it. */
+  lastRun(generation: string): Promise<Run | undefined> {
+    return this.#log.latest(this.#runsOf(generation));
+  }
+
+  /** How the log names what is read of this store until it is reset; a store that forgets has runs of each page. */
+  #runsOf(generation: string): string {
     const { feed, store } = this.#settings;
-    const life = store === 'memory' ? this.#log.page : store;
-    return [feed, life, generation, this.tracker.status(feed).epoch].join(' ');
+    return `${feed} ${store === 'memory' ? this.#log.page : store} ${generation} `;
   }
 
   async #read(): Promise<void> {
@@ -67,6 +74,7 @@ export class Session {
     });
     const options = {
       signal: this.#stop.signal,
+      exclusive: this.exclusive,
       onState: (state: FeedState, detail: FeedStateDetail) => this.#observer.state(state, detail),
       onExpired: () => {
         this.#observer.expired();
@@ -74,10 +82,10 @@ export class Session {
       },
     };
     for await (const { data: reading } of resume(tracker, source, feed, options)) {
-      const { recorded, committed } = tracker.status(source);
+      const { recorded, committed, epoch } = tracker.status(source);
       // Noted before the loop asks for the next event, that is, before this one is recorded: what is recorded is noted.
-      const run = await this.#log.add(this.runOf(reading.generation), reading.n);
-      this.#observer.processed(reading, numberOf(recorded ?? committed), run);
+      const run = `${this.#runsOf(reading.generation)}${epoch}`;
+      this.#observer.processed(reading, numberOf(recorded ?? committed), await this.#log.add(run, reading.n));
     }
   }
 }

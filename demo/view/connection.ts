@@ -16,7 +16,7 @@ export class ConnectionView {
     // A reopening that fails again is no news.
     if (state === 'connecting' && this.#pill.dataset.state === 'waiting' && !standsBy) return this.draw();
     this.#pill.dataset.state = standsBy ? 'standby' : state;
-    show(this.#text, standsBy ? 'Waiting for its turn' : words[state]);
+    show(this.#text, standsBy ? 'This tab waits' : words[state]);
     this.draw();
   }
 

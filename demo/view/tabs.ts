@@ -1,16 +1,16 @@
 import { element } from './element.ts';
 
-/** One chip a tab: which one reads the feed, and which wait for their turn. */
+/** Which tab reads the feed, and how many others wait; that this one waits is its connection's state. */
 export class TabsView {
   readonly #target = element('tabs');
   #shown = '';
 
   /** @param role what this tab does; undefined where no tab excludes the others */
-  async draw(source: string, storeId: string | undefined, role: 'reader' | 'waiting' | undefined): Promise<void> {
-    const others = role === undefined ? 0 : (await waiting(source, storeId)) - (role === 'waiting' ? 1 : 0);
+  async draw(source: string, role: 'reader' | 'waiting' | undefined): Promise<void> {
+    const others = role === undefined ? 0 : (await waiting(source)) - (role === 'waiting' ? 1 : 0);
     const chips: [role: 'reader' | 'waiting', text: string][] = [];
     if (role === 'reader') chips.push(['reader', 'This tab reads']);
-    if (role === 'waiting') chips.push(['reader', 'Another tab reads'], ['waiting', 'This tab waits']);
+    if (role === 'waiting') chips.push(['reader', 'Another tab reads']);
     if (others > 0) chips.push(['waiting', `${others} ${others === 1 ? 'other waits' : 'others wait'}`]);
     const shown = JSON.stringify(chips);
     if (shown === this.#shown) return;
@@ -20,9 +20,9 @@ export class TabsView {
 }
 
 /** How many tabs queue for the feed's lock. Asked of the browser, so that it tells what is and not what is thought. */
-async function waiting(source: string, storeId: string | undefined): Promise<number> {
+async function waiting(source: string): Promise<number> {
   const { pending = [] } = (await navigator.locks?.query()) ?? {};
-  const isOurs = (name = '') => name.includes(source) && name.includes(storeId ?? '');
+  const isOurs = (name = '') => name.startsWith('tidemark') && name.includes(JSON.stringify(source));
   return new Set(pending.filter(({ name }) => isOurs(name)).map(({ clientId }) => clientId)).size;
 }
 

@@ -145,18 +145,29 @@ describe('an exclusive reading', () => {
       opened.push(from.kind === 'sequence' ? Number(from.value) : 0);
       for (let next = (opened.at(-1) ?? 0) + 1; ; next++) yield { offset: Offset.sequence(next), data: next };
     };
-    const stop = new AbortController();
-    const events = resume(tracker, source, feed, { exclusive: true, signal: stop.signal });
+    // As after a thaw: the clock has gone on, and the theft is not heard of yet.
+    const request = navigator.locks.request.bind(navigator.locks) as (...args: unknown[]) => Promise<unknown>;
+    let tell = (): void => {};
+    const told = new Promise<void>((resolve) => (tell = resolve));
+    vi.spyOn(navigator.locks, 'request').mockImplementation(async (...args: unknown[]) => {
+      try {
+        return await request(...args);
+      } catch (error) {
+        await told;
+        throw error;
+      }
+    });
+    const events = resume(tracker, source, feed, { exclusive: true });
     await events.next();
     await events.next();
     const other = await client();
     const release = await other.hold(lockOf(name), { steal: true });
-    // As after a thaw: the clock has gone on, the theft is not heard of yet.
     const now = performance.now.bind(performance);
     vi.spyOn(performance, 'now').mockImplementation(() => now() + 11_000);
     const next = events.next();
     await expect.poll(() => tracker.status(source).role).toBe('waiting');
     expect(tracker.status(source).recorded).toEqual(Offset.sequence(1));
+    tell();
     release();
     expect((await next).value?.data).toBe(2);
     expect(opened).toEqual([0, 1]);

@@ -12,7 +12,7 @@ export interface Run {
   readonly processed: number;
   /** Events that were processed again. */
   readonly duplicates: number;
-  /** Not among these: events a page began with that were in flight when the page before it went away. */
+  /** Not among these: events a page began with, which were in flight when the page before it went away. */
   readonly inFlight: number;
   readonly lastAt: number;
 }
@@ -31,7 +31,7 @@ const keptRuns = 12;
 export class ProcessedLog {
   /** This page load, among all that write to the log. */
   readonly page = Math.random().toString(36).slice(2, 8);
-  /** Runs that this page has noted events of. */
+  /** Runs of which this page has noted an event that was new. */
   readonly #begun = new Set<string>();
   readonly #name: string;
   #opening: Promise<IDBPDatabase<Schema>> | undefined;
@@ -48,8 +48,7 @@ export class ProcessedLog {
     const runs = tx.objectStore('runs');
     const [seen, before] = await Promise.all([events.get([run, n]), runs.get(run)]);
     const counted = before ?? { run, first: n, last: n, processed: 0, duplicates: 0, inFlight: 0, lastAt: 0 };
-    const handedOver = n === counted.last && !this.#begun.has(run);
-    const as = seen ? (handedOver ? 'inFlight' : 'duplicates') : 'processed';
+    const as = !seen ? 'processed' : this.#begun.has(run) ? 'duplicates' : 'inFlight';
     const after: Run = {
       ...counted,
       [as]: counted[as] + 1,
@@ -61,7 +60,7 @@ export class ProcessedLog {
     void runs.put(after);
     tx.commit();
     await tx.done;
-    this.#begun.add(run);
+    if (!seen) this.#begun.add(run);
     return after;
   }
 

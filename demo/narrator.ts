@@ -7,7 +7,9 @@ import { numeral } from './view/element.ts';
 /** Turns what happens to the reading into marks: lines in the chart, sentences in the journal. */
 export class Narrator {
   readonly #history: History;
-  #role: 'reader' | 'waiting' | undefined;
+  /** Whether it was told that this tab waits for its turn, and since when it does. */
+  #waits = false;
+  #waitsSince: number | undefined;
   #state: FeedState = 'connecting';
   /** The next event shows whether the reading went on where it was. */
   #awaited = true;
@@ -42,10 +44,17 @@ export class Narrator {
   }
 
   role(role: 'reader' | 'waiting' | undefined): void {
-    if (role === this.#role) return;
-    if (role === 'waiting') this.mark('note', 'Another tab reads the feed, and this one waits for its turn.');
-    else if (this.#role === 'waiting') this.mark('note', 'This tab reads now.');
-    this.#role = role;
+    if (role !== 'waiting') {
+      if (this.#waits) this.mark('note', 'This tab reads now.');
+      this.#waits = false;
+      this.#waitsSince = undefined;
+      return;
+    }
+    this.#waitsSince ??= performance.now();
+    // Whoever is the only one waits for a moment, too.
+    if (this.#waits || performance.now() - this.#waitsSince < 500) return;
+    this.#waits = true;
+    this.mark('note', 'Another tab reads the feed, and this one waits for its turn.');
   }
 
   processed(n: number, before: number | undefined): void {

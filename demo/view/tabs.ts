@@ -7,10 +7,11 @@ export class TabsView {
 
   /** @param role what this tab does; undefined where no tab excludes the others */
   async draw(source: string, role: 'reader' | 'waiting' | undefined): Promise<void> {
-    const others = role === undefined ? 0 : (await waiting(source)) - (role === 'waiting' ? 1 : 0);
+    const queue = role === undefined ? 0 : await waiting(source);
+    const others = role === 'waiting' ? queue - 1 : queue;
     const chips: [role: 'reader' | 'waiting', text: string][] = [];
     if (role === 'reader') chips.push(['reader', 'This tab reads']);
-    if (role === 'waiting') chips.push(['reader', 'Another tab reads']);
+    else if (queue > 0) chips.push(['reader', 'Another tab reads']);
     if (others > 0) chips.push(['waiting', `${others} ${others === 1 ? 'other waits' : 'others wait'}`]);
     const shown = JSON.stringify(chips);
     if (shown === this.#shown) return;

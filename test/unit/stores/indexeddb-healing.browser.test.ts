@@ -214,6 +214,12 @@ describe('opening', () => {
     expect(heard).toEqual([]);
   });
 
+  test('begins when somebody listens, so that a page that goes away finds it open', async () => {
+    const { factory, databases } = setUp({ tamper: () => {} });
+    expect(factory.calls).toBe(1);
+    await expect.poll(() => databases).toHaveLength(1);
+  });
+
   test('happens once for all that ask at the same time, and not before anybody does', async () => {
     const { store, factory } = setUp({ listen: false });
     expect(factory.calls).toBe(0);

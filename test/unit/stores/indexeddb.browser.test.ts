@@ -63,6 +63,7 @@ describe('what cannot be read', () => {
     await commit(store, 'orders', at(1n));
     await (await raw(name)).put(objectStore, { source: 'orders', slot: 'x', epoch: 'high' });
     await expect(store.get('orders')).rejects.toMatchObject({ code: 'serialization' });
+    await expect(commit(store, 'orders', at(2n))).rejects.toMatchObject({ code: 'serialization' });
     await store.clearAll();
     expect(await commit(store, 'orders', at(2n))).toEqual(at(2n));
     expect(heard).toEqual([]);

@@ -46,7 +46,7 @@ export class IndexedDBOffsetStore implements OffsetStore {
     this.id = `indexeddb:${name}`;
     this.compare = options.compare;
     this.#durability = options.durability ?? 'relaxed';
-    this.#channel = new TabChannel(this.id);
+    this.#channel = new TabChannel(this.id, (batch) => this.commit(batch));
     this.#connection = new Connection(name, options, (error) => this.#channel.health(error));
   }
 
@@ -95,7 +95,7 @@ export class IndexedDBOffsetStore implements OffsetStore {
   commitOnHide(batch: Batch): void {
     if (this.#connection.closed) return;
     // Told first: in Firefox a page that is closed may get no further than its first write.
-    this.#channel.post({ type: 'commit', batch });
+    this.#channel.post({ type: 'leaving', batch });
     const db = this.#connection.current?.db;
     this.#makeWay();
     // A page that goes away gets no answers, so nothing is read: each call fills a slot of its own, and reads join them.

@@ -52,7 +52,7 @@ export class LocalStorageOffsetStore implements OffsetStore {
     this.compare = compare;
     this.#given = storage;
     this.#prefix = `tidemark/1/${JSON.stringify(name)}/`;
-    this.#channel = new TabChannel(this.id);
+    this.#channel = new TabChannel(this.id, (batch) => this.commit(batch));
   }
 
   /** How many messages from other tabs were ignored because they are not of this library's format. */
@@ -117,7 +117,7 @@ export class LocalStorageOffsetStore implements OffsetStore {
   commitOnHide(batch: Batch): void {
     if (this.#closed) return;
     // Told first: in Firefox a page that is closed may get no further than its first write.
-    this.#channel.post({ type: 'commit', batch });
+    this.#channel.post({ type: 'leaving', batch });
     const { id } = (this.#life ??= beginLife(this.#prefix));
     for (const [source, incoming] of batch) {
       try {

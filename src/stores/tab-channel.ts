@@ -4,19 +4,30 @@ import type { Batch, StoreChange } from '../store.ts';
 type Listener = (change: StoreChange) => void;
 
 /**
- * What the tabs that share a store tell each other: a StoreChange of type 'commit' or 'clearAll', one message a store
- * write. Messages are hints; what counts stands in the store. Where there is no BroadcastChannel nothing is told.
+ * What tabs tell each other, one message a store write. 'leaving' is what a page saves as it goes away, which may not get
+ * as far as the store.
+ */
+type Message = Exclude<StoreChange, { type: 'health' }> | { readonly type: 'leaving'; readonly batch: Batch };
+
+/**
+ * Joins the tabs that share a store. Messages are hints; what counts stands in the store. Where there is no
+ * BroadcastChannel nothing is told.
  */
 export class TabChannel {
   /** Messages that were ignored because they are not of this format. */
   malformedMessages = 0;
   readonly #name: string;
+  readonly #commit: (batch: Batch) => Promise<Batch>;
   readonly #listeners = new Set<Listener>();
   #channel: BroadcastChannel | undefined;
   #failing = false;
 
-  /** @param storeId tells stores apart that do not share their checkpoints */
-  constructor(storeId: string) {
+  /**
+   * @param storeId tells stores apart that do not share their checkpoints
+   * @param commit writes what a page that is leaving may not have written
+   */
+  constructor(storeId: string, commit: (batch: Batch) => Promise<Batch>) {
+    this.#commit = commit;
     // The 1 is the version of the message format: another format is another channel.
     this.#name = `tidemark/1/${storeId}`;
   }
@@ -31,7 +42,7 @@ export class TabChannel {
   }
 
   /** Tells the other tabs; never throws, because what is told has already happened. */
-  post(message: { readonly type: 'commit'; readonly batch: Batch } | { readonly type: 'clearAll' }): void {
+  post(message: Message): void {
     try {
       // A channel that nobody listens to is closed at once: it would keep its page out of the back/forward cache.
       const channel = this.#channel ?? new BroadcastChannel(this.#name);
@@ -62,8 +73,13 @@ export class TabChannel {
       return;
     }
     this.#channel.onmessage = ({ data }: MessageEvent<unknown>) => {
-      if (isMessage(data)) this.#tell(data);
-      else this.malformedMessages++;
+      if (!isMessage(data)) this.malformedMessages++;
+      else if (data.type !== 'leaving') this.#tell(data);
+      else
+        this.#commit(data.batch).then(
+          (batch) => this.#tell({ type: 'commit', batch }),
+          () => {},
+        );
     };
     // In Node and Deno an open channel keeps the process alive.
     (this.#channel as { unref?(): void }).unref?.();
@@ -80,12 +96,12 @@ export class TabChannel {
 }
 
 // Any script of the origin, also an older version of this one, can post here.
-function isMessage(data: unknown): data is StoreChange {
+function isMessage(data: unknown): data is Message {
   if (typeof data !== 'object' || data === null) return false;
   const { type, batch } = data as { type?: unknown; batch?: unknown };
   if (type === 'clearAll') return true;
   return (
-    type === 'commit' &&
+    (type === 'commit' || type === 'leaving') &&
     batch instanceof Map &&
     [...batch].every(([source, checkpoint]) => typeof source === 'string' && isCheckpoint(checkpoint))
   );

@@ -27,7 +27,7 @@ type Case = (open: (compare?: CompareCustom) => Promise<OffsetStore>, expect: Te
  * @param api the test runner's functions; default: the globals `describe`, `it` and `expect`
  */
 export function testOffsetStore(name: string, makeStore: StoreFactory, api: TestApi = globalApi()): void {
-  const run = Date.now().toString(36);
+  const run = `${Date.now()}-${Math.random()}`;
   let next = 0;
   api.describe(`${name} keeps the OffsetStore contract:`, () => {
     for (const [title, body] of Object.entries(cases)) {

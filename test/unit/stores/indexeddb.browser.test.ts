@@ -138,6 +138,18 @@ describe('what a closing tab saves', () => {
 });
 
 describe('between tabs', () => {
+  test('what a closing tab could only tell of is written by the tabs that heard it', async () => {
+    const name = freshName();
+    const living = open({ name });
+    const heard = follow(living);
+    await commit(living, 'orders', at(1n));
+    const closing = new BroadcastChannel(`tidemark/1/indexeddb:${name}`);
+    closing.postMessage({ type: 'leaving', batch: new Map([['orders', at(3n)]]) });
+    await expect.poll(() => heard).toEqual([{ type: 'commit', batch: new Map([['orders', at(3n)]]) }]);
+    closing.close();
+    expect(await open({ name }).get('orders')).toEqual(at(3n));
+  });
+
   test('a commit, what a closing tab saves and clearAll are told, a commit that changes nothing is not', async () => {
     const name = freshName();
     const [one, two] = [open({ name }), open({ name })];
@@ -145,6 +157,7 @@ describe('between tabs', () => {
     await commit(one, 'orders', at(2n));
     await commit(one, 'orders', at(1n));
     one.commitOnHide(new Map([['orders', at(3n)]]));
+    await expect.poll(() => heard).toHaveLength(2);
     await one.clearAll();
     await expect
       .poll(() => heard)

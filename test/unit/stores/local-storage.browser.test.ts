@@ -278,6 +278,7 @@ test('a commit, what a closing tab saves and clearAll are told, a commit that ch
   await commit(one, 'orders', at(2n));
   await commit(one, 'orders', at(1n));
   one.commitOnHide(new Map([['orders', at(3n)]]));
+  await expect.poll(() => heard).toHaveLength(2);
   await one.clearAll();
   await expect
     .poll(() => heard)
@@ -287,6 +288,18 @@ test('a commit, what a closing tab saves and clearAll are told, a commit that ch
       { type: 'clearAll' },
     ]);
   expect(two.malformedMessages).toBe(0);
+});
+
+test('what a closing tab could only tell of is written by the tabs that heard it', async () => {
+  const name = freshName();
+  const living = open({ name });
+  const heard = follow(living);
+  await commit(living, 'orders', at(1n));
+  const closing = new BroadcastChannel(`tidemark/1/local-storage:${name}`);
+  closing.postMessage({ type: 'leaving', batch: new Map([['orders', at(3n)]]) });
+  await expect.poll(() => heard).toEqual([{ type: 'commit', batch: new Map([['orders', at(3n)]]) }]);
+  closing.close();
+  expect(await open({ name }).get('orders')).toEqual(at(3n));
 });
 
 interface Tab {

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { Offset } from '../../../src/offset.ts';
-import type { StoreChange } from '../../../src/store.ts';
+import type { Batch, StoreChange } from '../../../src/store.ts';
 import { TabChannel } from '../../../src/stores/tab-channel.ts';
 
 const opened: { close(): void }[] = [];
@@ -121,7 +121,8 @@ test('failing and working again are told once each', () => {
 
 function pair(): { name: string; one: TabChannel; two: TabChannel; heard: StoreChange[] } {
   const name = `test ${Date.now()} ${next++}`;
-  const [one, two] = [new TabChannel(name), new TabChannel(name)];
+  const commit = async (batch: Batch): Promise<Batch> => batch;
+  const [one, two] = [new TabChannel(name, commit), new TabChannel(name, commit)];
   opened.push(one, two);
   return { name, one, two, heard: follow(two) };
 }

@@ -6,8 +6,8 @@ test('a store that listens to other tabs does not keep a Node process alive', as
   const bundle = await rolldown({ input: 'src/stores/tab-channel.ts', cwd: process.cwd() });
   const { output } = await bundle.generate({ format: 'esm' });
   const script = `${output[0].code}
-    new TabChannel('node').subscribe(() => {});
-    new TabChannel('node').post({ type: 'clearAll' });
+    new TabChannel('node', async (batch) => batch).subscribe(() => {});
+    new TabChannel('node', async (batch) => batch).post({ type: 'clearAll' });
     console.log('listening');`;
   const { status, stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
     encoding: 'utf8',

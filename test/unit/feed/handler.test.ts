@@ -43,7 +43,8 @@ describe('a handler', () => {
     const store = new InMemoryOffsetStore();
     const mistake = new Error('cannot process 5');
     const done: number[] = [];
-    const reading = resume(new OffsetTracker(store, { maxInFlight: 4 }), 'orders', numbers().feed, {
+    const tracker = new OffsetTracker(store, { maxInFlight: 4 });
+    const reading = resume(tracker, 'orders', numbers().feed, {
       concurrency: 8,
       handler: async ({ data }) => {
         await turn();
@@ -53,6 +54,7 @@ describe('a handler', () => {
     });
     await expect(reading).rejects.toBe(mistake);
     expect(done).toEqual(expect.arrayContaining([1, 2, 3, 4]));
+    expect(tracker.status('orders').inFlight).toBe(0);
     expect((await store.get('orders'))?.offset).toEqual(Offset.sequence(4));
   });
 

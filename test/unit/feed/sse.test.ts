@@ -119,6 +119,14 @@ describe('an event of a Server-Sent Events feed', () => {
     expect(committed).toEqual(Offset.custom('7'));
   });
 
+  test('is not gone past before it has been processed', async () => {
+    const store = new InMemoryOffsetStore();
+    const tracker = new OffsetTracker(store);
+    const { fetch } = server(['id: 7\ndata: a\n\nid: 8\ndata: b\n\n']);
+    for await (const { data } of resume(tracker, 'orders', sse('/feed', { fetch }))) if (data === 'b') break;
+    expect((await store.get('orders'))?.offset).toEqual(Offset.custom('7'));
+  });
+
   test('that is longer than allowed ends the reading, after the events before it', async () => {
     const { fetch } = server(['id: 1\ndata: a\n\nid: 2\ndata: ', 'x'.repeat(200)]);
     const store = new InMemoryOffsetStore();

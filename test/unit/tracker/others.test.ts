@@ -42,7 +42,7 @@ describe('what another tab commits', () => {
     go();
     expect(await writing).toBe('committed');
     expect(await waiting).toBe('committed');
-    expect(store.batches.map((batch) => [...batch.keys()])).toEqual([['clicks']]);
+    expect(store.written).toEqual([['clicks']]);
   });
 
   it('does not save the write of what is further', async () => {

@@ -227,9 +227,9 @@ describe('under { every, intervalMs }', () => {
     await vi.advanceTimersByTimeAsync(500);
     await record(tracker, 1, 'clicks');
     await vi.advanceTimersByTimeAsync(500);
-    expect(store.batches.map((batch) => [...batch.keys()])).toEqual([['orders']]);
+    expect(store.written).toEqual([['orders']]);
     await vi.advanceTimersByTimeAsync(500);
-    expect(store.batches.map((batch) => [...batch.keys()])).toEqual([['orders'], ['clicks']]);
+    expect(store.written).toEqual([['orders'], ['clicks']]);
   });
 
   it('whichever comes first', async () => {

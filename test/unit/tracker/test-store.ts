@@ -35,6 +35,11 @@ export class TestStore implements OffsetStore {
     return this.#listeners.size;
   }
 
+  /** The sources of each write. */
+  get written(): string[][] {
+    return this.batches.map((batch) => Array.from(batch.keys()));
+  }
+
   /** Holds all calls up. @returns a function that lets them go on */
   hold(): () => void {
     let open = (): void => {};

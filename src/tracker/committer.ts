@@ -10,9 +10,11 @@ export type CommitOutcome = 'committed' | 'fenced';
 export class Cycle {
   /** The position's life when it was asked for. */
   readonly life: number;
-  resolve: (outcome: CommitOutcome | Promise<never>) => void = () => {};
-  readonly promise = new Promise<CommitOutcome>((resolve) => {
+  resolve: (outcome: CommitOutcome) => void = () => {};
+  reject: (error: unknown) => void = () => {};
+  readonly promise = new Promise<CommitOutcome>((resolve, reject) => {
     this.resolve = resolve;
+    this.reject = reject;
   });
 
   constructor(life: number) {
@@ -78,12 +80,13 @@ export class Committer {
       const batch = new Map<string, Checkpoint>();
       for (const [source, [position, cycle]] of jobs) {
         if (position.life === cycle.life && position.pending) batch.set(source, position.checkpoint(this.#now()));
+        else this.#settle(jobs, position, cycle);
       }
-      const stands = batch.size > 0 ? await this.#store.commit(batch) : batch;
+      if (batch.size === 0) return;
+      const stands = await this.#store.commit(batch);
       for (const [source, [position, cycle]] of jobs) {
-        if (batch.has(source)) this.#meet(position, cycle, stands.get(source));
-        cycle.resolve(position.life === cycle.life ? 'committed' : 'fenced');
-        jobs.delete(source);
+        this.#meet(position, cycle, stands.get(source));
+        this.#settle(jobs, position, cycle);
       }
     } catch (error) {
       const guilty = error instanceof OffsetError && jobs.get(error.source ?? '');
@@ -92,6 +95,11 @@ export class Committer {
         this.#failed(position, error, cycle);
       }
     }
+  }
+
+  #settle(jobs: Map<string, unknown>, position: Position, cycle: Cycle): void {
+    cycle.resolve(position.life === cycle.life ? 'committed' : 'fenced');
+    jobs.delete(position.source);
   }
 
   /** A tracker that does not know a source yet goes on in the stored epoch from the stored rank. */

@@ -103,12 +103,12 @@ export class Position {
 
   /** Joins a checkpoint met in the store or in a message; one of a later epoch than this tracker's fences the source. */
   meet(checkpoint: Checkpoint, origin: TrackerEvent['origin']): void {
+    const before = this.committed;
+    const joined = join(before, checkpoint, this.source, this.compare);
     // Before its own epoch is known a tracker can tell a reset only by its rank, 0, which no recorded offset has.
     const later = this.known
       ? checkpoint.epoch > this.epoch
       : checkpoint.epoch > 0 && checkpoint.rank === 0 && this.#head !== undefined;
-    const before = this.committed;
-    const joined = join(before, checkpoint, this.source, this.compare);
     if (later) return this.reset(joined, 'remote');
     this.committed = joined;
     this.#weigh();

@@ -12,7 +12,7 @@ import type { RecordOutcome, SourceStatus, Ticket, TrackerEvent, TrackerOptions 
 import { type Entry, Window, type WindowRules } from './window.ts';
 
 // Not every supported browser has the symbol; code that `await using` is compiled to falls back on this one too.
-const asyncDispose = /* @__PURE__ */ (() =>
+const asyncDispose: typeof Symbol.asyncDispose = /* @__PURE__ */ (() =>
   Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose'))() as typeof Symbol.asyncDispose;
 
 /** Records how far event feeds were processed, commits it to a store, and says where to go on. */
@@ -280,7 +280,7 @@ export class OffsetTracker {
       cycle.promise.catch(() => {});
       guard(() => onError(error, source));
     }
-    cycle.resolve(Promise.reject(error));
+    cycle.reject(error);
     this.#listeners.tell('error', 'local', source, undefined, error);
   }
 
@@ -320,7 +320,11 @@ export class OffsetTracker {
         if (stands?.epoch !== epoch || stands.rank !== 0 || !equals(stands.offset, offset)) continue;
         // One of a later epoch has been heard of meanwhile, and fenced this tracker.
         if ((position.committed?.epoch ?? 0) > epoch) return;
-        return position.reset(mine, 'local');
+        const heard = position.committed;
+        position.reset(mine, 'local');
+        // Others may have gone on from this reset before its answer came.
+        if (heard?.epoch === epoch) position.meet(heard, 'remote');
+        return;
       }
     });
   }

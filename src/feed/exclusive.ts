@@ -54,6 +54,7 @@ export class Turn {
 
   /** @throws UnsupportedError where a lock cannot be had, or does not reach as far as the store */
   constructor(tracker: FeedTracker, source: string, takeoverAfterMs: number, handlers: TurnHandlers) {
+    if (!(takeoverAfterMs > 0)) throw new TypeError(`takeoverAfterMs ${takeoverAfterMs}: give ms above 0`);
     const { id, capabilities } = tracker.store;
     const lacks = !globalThis.navigator?.locks
       ? 'Web Locks, which need a secure context'

@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { type Feed, type FeedEvent, isHeartbeat } from './feed.ts';
+import { type Feed, type FeedEvent, type FeedHeartbeat, type FeedItem, isHeartbeat } from './feed.ts';
 import { type HandlerOptions, handleAll } from './handler.ts';
 import type { ReaderOptions } from './options.ts';
 import { type FeedTracker, Reader } from './reader.ts';
@@ -10,6 +10,10 @@ export { FeedError } from './feed.ts';
 export type { HandlerOptions } from './handler.ts';
 export type { FeedState, FeedStateDetail, ReaderOptions } from './options.ts';
 export type { FeedTracker } from './reader.ts';
+
+/** A feed by what it yields, so that one written where it is used need not name its type. */
+type FeedOf<I> = (...args: Parameters<Feed<unknown>>) => AsyncIterable<I, 'end' | void, void>;
+type EventOf<I> = Exclude<I, FeedHeartbeat>;
 
 /** Options of {@link resume}. */
 export interface ResumeOptions extends ReaderOptions {
@@ -33,17 +37,17 @@ export interface ResumeOptions extends ReaderOptions {
  * @throws FeedError that is not retryable; FeedExpiredError without `onExpired`, or when it does not help;
  * SourceNotFoundError under the reset policy 'none'; what the store fails with
  */
-export function resume<E extends FeedEvent<unknown>>(
+export function resume<I extends FeedItem<unknown>>(
   tracker: FeedTracker,
   source: string,
-  feed: Feed<unknown, E>,
+  feed: FeedOf<I>,
   options?: ResumeOptions,
-): AsyncGenerator<E, void, void>;
-export function resume<E extends FeedEvent<unknown>>(
+): AsyncGenerator<EventOf<I>, void, void>;
+export function resume<I extends FeedItem<unknown>>(
   tracker: FeedTracker,
   source: string,
-  feed: Feed<unknown, E>,
-  options: HandlerOptions<E>,
+  feed: FeedOf<I>,
+  options: HandlerOptions<EventOf<I>>,
 ): Promise<void>;
 export function resume<E extends FeedEvent<unknown>>(
   tracker: FeedTracker,

@@ -1,0 +1,11 @@
+// What the README's code leaves to its reader.
+declare function show(data: string): void | Promise<void>;
+declare function save(data: string): Promise<void>;
+declare function applyChange(change: unknown): Promise<void>;
+declare function showConnection(state: string): void;
+
+interface Env {
+  readonly OFFSETS: import('tidemark/cloudflare-kv').CloudflareKVBinding;
+  readonly DONE: { put(key: string, value: string): Promise<void> };
+  readonly API: { fetch(url: string): Promise<Response> };
+}

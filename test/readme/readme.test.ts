@@ -1,0 +1,185 @@
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { Miniflare } from 'miniflare';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { FeedServer } from '../../demo/server/http.ts';
+import manifest from '../../package.json' with { type: 'json' };
+import { wantedEngines } from '../browsers/find.js';
+import { type Browser, open } from '../browsers/tabs.ts';
+import { type Block, bundle, readBlocks } from './blocks.ts';
+
+const run = promisify(execFile);
+const blocks = readBlocks();
+const of = (language: string, place: string): Block[] =>
+  blocks.filter((block) => block.language === language && block.place === place);
+
+const feeds = new FeedServer({ rate: 200, retryMs: 10 });
+let page = '';
+const server = createServer((request, response) => {
+  if (request.url?.startsWith('/feed')) return feeds.handle(request, response);
+  response.writeHead(200, { 'content-type': 'text/html' }).end(page);
+});
+let origin: string;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'tidemark-readme-'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  origin = `http://localhost:${typeof address === 'object' ? address?.port : ''}`;
+});
+afterAll(() => {
+  feeds.close();
+  server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test('every code block of the README is of a kind that is run here', () => {
+  const kinds = ['sh ', 'ts browser', 'ts worker', 'ts node', 'ts vitest', 'json '];
+  for (const { language, place, heading } of blocks) {
+    expect(kinds, `the block under "${heading}"`).toContain(`${language} ${place}`);
+  }
+});
+
+test('every TypeScript block passes the type check', async () => {
+  const compiler = join(import.meta.dirname, '../../node_modules/typescript/bin/tsc');
+  const checked = run(process.execPath, [compiler, '-p', import.meta.dirname]);
+  await expect(checked.catch((error: { stdout: string }) => error.stdout)).resolves.toMatchObject({ stdout: '' });
+});
+
+describe.each(of('ts', 'browser'))('in a page, the code under "$heading"', (block) => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await open(wantedEngines()[0] ?? 'chromium');
+  });
+  afterAll(() => browser.close());
+
+  test('goes on after a reload with the event after the last', async () => {
+    // What the reader is to write: kept over reloads, to be counted.
+    const yours = `
+      const note = (data) => {
+        const event = typeof data === 'string' ? JSON.parse(data) : data;
+        localStorage.setItem('seen', (localStorage.getItem('seen') ?? '') + event.n + ' ');
+      };
+      Object.assign(globalThis, { show: note, applyChange: async (change) => note(change), showConnection() {} });`;
+    page = `<!doctype html><title>A page</title><script>${yours}</script><script type="module">${await bundle(block.file, 'browser')}</script>`;
+    const tab = await browser.newTab(origin);
+    const seen = async (): Promise<number[]> => {
+      const text = await tab.eval(() => localStorage.getItem('seen') ?? '');
+      return text.split(' ').filter(Boolean).map(Number);
+    };
+    await expect.poll(async () => (await seen()).length).toBeGreaterThan(100);
+    await tab.reload();
+    const before = (await seen()).length;
+    await expect.poll(async () => (await seen()).length).toBeGreaterThan(before + 100);
+    const numbers = new Set(await seen());
+    // Several at once finish in any order: what is still in flight comes a moment later.
+    const from = Math.min(...numbers);
+    await expect.poll(async () => missing(from, Math.max(...numbers), new Set(await seen()))).toEqual([]);
+    await tab.close();
+  });
+});
+
+function missing(from: number, to: number, seen: ReadonlySet<number>): number[] {
+  return Array.from({ length: to - from + 1 }, (_, i) => from + i).filter((n) => !seen.has(n));
+}
+
+describe.each(of('ts', 'worker'))('in workerd, the code under "$heading"', (block) => {
+  test('goes on where the last invocation ended', async () => {
+    const api = (request: { url: string }): Response => {
+      const after = Number(new URL(request.url).searchParams.get('after') || '0');
+      return Response.json([1, 2, 3].map((i) => ({ id: `invoice ${after + i}`, cursor: String(after + i) })));
+    };
+    const worker = new Miniflare({
+      modules: true,
+      script: await bundle(block.file, 'browser'),
+      compatibilityDate: '2026-04-01',
+      kvNamespaces: ['OFFSETS', 'DONE'],
+      // Miniflare's own Response is another class of the same shape.
+      serviceBindings: { API: api as never },
+    });
+    try {
+      // Miniflare types these by a package of Cloudflare's that is not among ours.
+      const done = (await worker.getKVNamespace('DONE')) as unknown as { list(): Promise<{ keys: unknown[] }> };
+      for (const expected of [3, 6]) {
+        const handlers = (await worker.getWorker()) as unknown as {
+          scheduled(event: { cron: string }): Promise<{ outcome: string }>;
+        };
+        expect((await handlers.scheduled({ cron: '* * * * *' })).outcome).toBe('ok');
+        expect((await done.list()).keys).toHaveLength(expected);
+      }
+    } finally {
+      await worker.dispose();
+    }
+  });
+});
+
+const reads = ({ code }: Block): boolean => code.includes('FEED_URL');
+
+describe.each(of('ts', 'node').filter((block) => !reads(block)))('in Node, the code under "$heading"', (block) => {
+  test('runs', async () => {
+    const file = join(folder, 'block.mjs');
+    writeFileSync(file, await bundle(block.file, 'node'));
+    expect((await run(process.execPath, [file], { cwd: folder })).stderr).toBe('');
+  });
+});
+
+describe.each(of('ts', 'node').filter(reads))('in Node, the code under "$heading"', (block) => {
+  test('goes on after a kill with the event after the last', async () => {
+    const file = join(folder, 'block.mjs');
+    const yours = 'globalThis.save = async (data) => console.log(JSON.parse(data).n);';
+    writeFileSync(file, `${yours}\n${await bundle(block.file, 'node')}`);
+    const seen: number[] = [];
+    for (let round = 1; round <= 3; round++) {
+      const child = spawn(process.execPath, [file], {
+        cwd: folder,
+        env: { ...process.env, FEED_URL: `${origin}/feed?feed=prices` },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const until = seen.length + 100;
+      for await (const line of createInterface(child.stdout))
+        if (seen.push(Number(line)) === until) child.kill('SIGKILL');
+    }
+    expect(missing(Math.min(...seen), Math.max(...seen), new Set(seen))).toEqual([]);
+  });
+});
+
+// Their tests are this file's own.
+for (const { file } of of('ts', 'vitest')) await import(/* @vite-ignore */ file);
+
+describe.each(of('json', ''))('the JSON under "$heading"', ({ code }) => {
+  test('is valid', () => void JSON.parse(code));
+});
+
+describe.each(of('sh', ''))('the commands under "$heading"', ({ code }) => {
+  test('exist', () => {
+    for (const line of code.trim().split('\n')) {
+      const script = /^npm (?:run )?(?<script>\S+)/.exec(line)?.groups?.script ?? line;
+      expect([...Object.keys(manifest.scripts), 'ci', 'install']).toContain(script);
+    }
+  });
+});
+
+test('npm start shows the demo', async () => {
+  const child = spawn('npm', ['start', '--', '--port', '0', '--host', '127.0.0.1'], {
+    cwd: join(import.meta.dirname, '../..'),
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  });
+  try {
+    let url = '';
+    for await (const line of createInterface(child.stdout)) {
+      // Vite colours the port in the middle of the address.
+      url = /http:\/\/[\d.]+:\d+/.exec(line.replace(/\u001b\[\d+m/g, ''))?.[0] ?? '';
+      if (url) break;
+    }
+    expect(await (await fetch(url)).text()).toContain('tidemark');
+  } finally {
+    if (child.pid) process.kill(-child.pid, 'SIGKILL');
+  }
+});

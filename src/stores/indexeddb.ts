@@ -40,6 +40,9 @@ export class IndexedDBOffsetStore implements OffsetStore {
   readonly #connection: Connection;
   readonly #channel: TabChannel;
   readonly #underWay = new Set<{ abort(): void }>();
+  /** Once the page is away: when it is back. WebKit keeps the transactions of such a page, and all other tabs wait. */
+  #back: Promise<void> | undefined;
+  #return: () => void = () => {};
 
   constructor(options: IndexedDBOffsetStoreOptions = {}) {
     const { db, name = isDatabase(db) ? db.name : 'tidemark' } = options;
@@ -105,10 +108,14 @@ export class IndexedDBOffsetStore implements OffsetStore {
 
   suspend(): void {
     this.#channel.suspend();
+    this.#back ??= new Promise((resolve) => (this.#return = resolve));
+    this.#makeWay();
   }
 
   wake(): void {
     this.#channel.wake();
+    this.#back = undefined;
+    this.#return();
   }
 
   subscribe(listener: (change: StoreChange) => void): () => void {
@@ -136,6 +143,7 @@ export class IndexedDBOffsetStore implements OffsetStore {
   /** Runs a transaction, repeated where its connection was lost: each is a join, or removes everything. */
   #transact<M extends 'readonly' | 'readwrite'>(mode: M, work: (store: Store<M>) => Promise<unknown>[]): Promise<void> {
     return this.#connection.run(async (db) => {
+      do await this.#back;
       while (!(await this.#attempt(db, mode, work)));
     });
   }

@@ -28,14 +28,14 @@ export async function handleAll<E extends FeedEvent<unknown>>(
 
   const handle = async (item: FeedItem<unknown, E>): Promise<void> => {
     const { offset } = item;
-    const { signal } = reader;
+    const { life, signal } = reader;
     let abandon: (() => void) | undefined;
     running.count++;
     try {
       const ticket = offset && isConcrete(offset) ? tracker.begin(source, offset) : undefined;
       abandon = ticket?.abandon;
       if (!isHeartbeat(item)) await handler(item, { signal });
-      if (ticket && (await reader.sure())) reader.watch(ticket.done());
+      if (ticket && (await reader.sure()) && life === reader.life) reader.watch(ticket.done());
     } catch (error) {
       abandon?.();
       if (!signal.aborted) reader.fail(error);

@@ -80,6 +80,25 @@ describe('a handler', () => {
     expect((await store.get('orders'))?.offset).toEqual(Offset.sequence(4));
   });
 
+  test('that finishes an event after a reset voided it disturbs nothing', async () => {
+    const store = new InMemoryOffsetStore();
+    const tracker = new OffsetTracker(store);
+    const { feed, openings } = numbers({ last: 30 });
+    const seen: number[] = [];
+    let reset: Promise<void> | undefined;
+    await resume(tracker, 'orders', feed, {
+      concurrency: 8,
+      handler: async ({ data }) => {
+        seen.push(data);
+        if (data === 8) reset ??= tracker.reset('orders', Offset.sequence(2));
+        for (let turns = data % 5; turns >= 0; turns--) await turn();
+      },
+    });
+    expect(openings).toEqual([Offset.earliest, Offset.sequence(2)]);
+    expect(seen.slice(-28)).toEqual(Array.from({ length: 28 }, (_, i) => i + 3));
+    expect(await store.get('orders')).toMatchObject({ epoch: 1, rank: 28, offset: Offset.sequence(30) });
+  });
+
   test('is told of an abort, and the reading ends once it has finished', async () => {
     const store = new InMemoryOffsetStore();
     const stop = new AbortController();

@@ -252,13 +252,13 @@ describe('a reset', () => {
       const { feed, openings, push } = pushed<number>();
       const events = resume(tracker, 'orders', feed, swift);
       const delivered = events.next();
-      await expect.poll(() => openings.length).toBe(1);
+      await expect.poll(() => openings.length, { interval: 5 }).toBe(1);
       push(at(5));
       for (let i = 0; i < turns; i++) await Promise.resolve();
       await tracker.reset('orders', Offset.sequence(1));
       // Whether or not it came through, it is not recorded when the next one is asked for.
       void delivered.then(() => events.next());
-      await expect.poll(() => openings).toEqual([Offset.earliest, Offset.sequence(1)]);
+      await expect.poll(() => openings, { interval: 5 }).toEqual([Offset.earliest, Offset.sequence(1)]);
       await events.return();
       expect((await store.get('orders'))?.offset).toEqual(Offset.sequence(1));
     }

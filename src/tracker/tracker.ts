@@ -318,9 +318,9 @@ export class OffsetTracker {
         const stands = (await this.store.commit(new Map([[source, mine]]))).get(source);
         // Another reset of the same epoch may have won: ours came later, so it goes on top.
         if (stands?.epoch !== epoch || stands.rank !== 0 || !equals(stands.offset, offset)) continue;
-        // One of a later epoch has been heard of meanwhile, and fenced this tracker.
-        if ((position.committed?.epoch ?? 0) > epoch) return;
         const heard = position.committed;
+        // One of a later epoch has been heard of meanwhile. Of a source that is not known yet it has fenced nothing.
+        if (heard && heard.epoch > epoch) return position.known ? undefined : position.reset(heard, 'remote');
         position.reset(mine, 'local');
         // Others may have gone on from this reset before its answer came.
         if (heard?.epoch === epoch) position.meet(heard, 'remote');
@@ -353,10 +353,14 @@ export class OffsetTracker {
     const { type } = event;
     const restored = type === 'pageshow' && (event as PageTransitionEvent).persisted;
     if (type === 'visibilitychange' && document.hidden) this.commitAll().catch(() => {});
-    if (type === 'freeze' || type === 'pagehide') this.#leave();
-    if (type === 'pagehide') store.suspend?.();
-    if (restored) store.wake?.();
-    if (restored || type === 'resume') this.#refresh();
+    if (type === 'freeze' || type === 'pagehide') {
+      this.#leave();
+      store.suspend?.();
+    }
+    if (restored || type === 'resume') {
+      store.wake?.();
+      this.#refresh();
+    }
   }
 
   #leave(): void {

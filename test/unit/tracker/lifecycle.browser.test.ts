@@ -82,7 +82,7 @@ describe('a page that goes away', () => {
     const { store, tracker } = await reading();
     await tracker.record('orders', sequence(1));
     document.dispatchEvent(new Event('freeze'));
-    expect(store.calls).toEqual(['commitOnHide']);
+    expect(store.calls).toEqual(['commitOnHide', 'suspend']);
     await tracker.close();
   });
 
@@ -122,7 +122,7 @@ describe('a page that comes back', () => {
   it('from being frozen reads again', async () => {
     const { store, tracker } = await reading();
     document.dispatchEvent(new Event('resume'));
-    await expect.poll(() => store.calls).toEqual(['get', 'get']);
+    await expect.poll(() => store.calls).toEqual(['wake', 'get', 'get']);
     await tracker.close();
   });
 

@@ -78,7 +78,7 @@ describe('a page that goes away', () => {
     await tracker.close();
   });
 
-  it('hands over what is pending as it freezes, and keeps what the store needs', async () => {
+  it('hands over what is pending as it freezes, and has the store let go', async () => {
     const { store, tracker } = await reading();
     await tracker.record('orders', sequence(1));
     document.dispatchEvent(new Event('freeze'));

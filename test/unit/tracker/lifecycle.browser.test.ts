@@ -78,7 +78,7 @@ describe('a page that goes away', () => {
     await tracker.close();
   });
 
-  it('hands over what is pending as it freezes, and has the store let go', async () => {
+  it('does the same as it freezes: a frozen page must hold nobody up', async () => {
     const { store, tracker } = await reading();
     await tracker.record('orders', sequence(1));
     document.dispatchEvent(new Event('freeze'));
@@ -119,7 +119,7 @@ describe('a page that comes back', () => {
     await tracker.close();
   });
 
-  it('from being frozen reads again', async () => {
+  it('from being frozen takes up what it let go of and reads again', async () => {
     const { store, tracker } = await reading();
     document.dispatchEvent(new Event('resume'));
     await expect.poll(() => store.calls).toEqual(['wake', 'get', 'get']);

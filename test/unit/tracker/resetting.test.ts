@@ -122,6 +122,30 @@ describe('reset', () => {
   });
 });
 
+describe('a reset that another tab’s has overtaken', () => {
+  it.each([true, false])(
+    'before its answer came fences who did it, whether it had read the source: %s',
+    async (read) => {
+      const store = new TestStore();
+      const tracker = new OffsetTracker(store);
+      if (read) await tracker.getOffset('orders');
+      const { commit } = store;
+      store.commit = async (batch) => {
+        const stands = await commit.call(store, batch);
+        await store.elsewhere('orders', { epoch: 2, rank: 0, offset: sequence(10), committedAt: 0 });
+        return stands;
+      };
+      await tracker.reset('orders', sequence(100));
+      store.commit = commit;
+      expect(tracker.status('orders')).toMatchObject({ fenced: true, epoch: 2 });
+      expect(await tracker.record('orders', sequence(101))).toBe('fenced');
+      expect(await store.inner.get('orders')).toMatchObject({ epoch: 2, offset: sequence(10) });
+      expect(await tracker.getOffset('orders')).toEqual(sequence(10));
+      expect(await tracker.record('orders', sequence(11))).toBe('committed');
+    },
+  );
+});
+
 describe('clear', () => {
   it('forgets a source: reading starts where the reset policy says', async () => {
     const tracker = new OffsetTracker(new InMemoryOffsetStore([['orders', sequence(5)]]), { resetPolicy: 'latest' });

@@ -1,19 +1,5 @@
 import { UnsupportedError, quote } from '../errors.ts';
-import type { FeedTracker } from './reader.ts';
-
-/** Options of a reading that is to be the only one. */
-export interface ExclusiveOptions {
-  /**
-   * Whether only one tab reads the source at a time, and the others wait for their turn: when it closes, crashes or freezes.
-   * By a Web Lock, so it needs a secure context and a store that tabs share. Default false.
-   */
-  readonly exclusive?: boolean;
-  /**
-   * How long the reader may give no sign of life before a tab that waits takes over, in ms; default 10,000. The second in
-   * the queue gives it twice the time, and so on.
-   */
-  readonly takeoverAfterMs?: number;
-}
+import type { FeedTracker } from './options.ts';
 
 /** What is to be done as the turn comes and goes. */
 interface TurnHandlers {

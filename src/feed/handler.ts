@@ -1,7 +1,7 @@
 import { isConcrete } from '../offset.ts';
 import { type FeedEvent, type FeedItem, isHeartbeat } from './feed.ts';
-import type { ReaderOptions } from './options.ts';
-import type { FeedTracker, Reader } from './reader.ts';
+import type { FeedTracker, ReaderOptions } from './options.ts';
+import type { Reader } from './reader.ts';
 
 /** Options of `resume` where a handler processes the events, several at once if wanted. */
 export interface HandlerOptions<E extends FeedEvent<unknown>> extends ReaderOptions {

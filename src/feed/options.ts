@@ -1,6 +1,12 @@
 import type { FeedExpiredError } from '../errors.ts';
 import type { Offset } from '../offset.ts';
-import type { ExclusiveOptions } from './exclusive.ts';
+import type { OffsetTracker } from '../tracker/tracker.ts';
+
+/** What `resume` asks of a tracker. */
+export type FeedTracker = Pick<
+  OffsetTracker,
+  'store' | 'getOffset' | 'record' | 'commit' | 'reset' | 'begin' | 'ready' | 'subscribe' | 'setRole'
+>;
 
 /**
  * - 'connecting': the feed is being opened.
@@ -21,7 +27,7 @@ export interface FeedStateDetail {
 }
 
 /** How a feed is kept open. */
-export interface ReaderOptions extends ExclusiveOptions {
+export interface ReaderOptions {
   /** Ends the reading, without an error, after a flush. */
   readonly signal?: AbortSignal | undefined;
   /**
@@ -44,4 +50,14 @@ export interface ReaderOptions extends ExclusiveOptions {
   readonly maxDelayMs?: number;
   /** From 0 up to 1; default `Math.random`. */
   readonly random?: () => number;
+  /**
+   * Whether only one tab reads the source at a time, and the others wait for their turn: when it closes, crashes or freezes.
+   * By a Web Lock, so it needs a secure context and a store that tabs share. Default false.
+   */
+  readonly exclusive?: boolean;
+  /**
+   * How long the reader may give no sign of life before a tab that waits takes over, in ms; default 10,000. The second in
+   * the queue gives it twice the time, and so on.
+   */
+  readonly takeoverAfterMs?: number;
 }

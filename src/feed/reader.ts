@@ -1,17 +1,10 @@
 import { FeedExpiredError, OffsetError } from '../errors.ts';
 import { type Offset, isConcrete } from '../offset.ts';
-import type { OffsetTracker } from '../tracker/tracker.ts';
 import type { TrackerEvent } from '../tracker/types.ts';
 import { Backoff } from './backoff.ts';
 import { Turn } from './exclusive.ts';
 import { type Feed, FeedError, type FeedEvent, type FeedItem } from './feed.ts';
-import type { FeedState, FeedStateDetail, ReaderOptions } from './options.ts';
-
-/** What `resume` asks of a tracker. */
-export type FeedTracker = Pick<
-  OffsetTracker,
-  'store' | 'getOffset' | 'record' | 'commit' | 'reset' | 'begin' | 'ready' | 'subscribe' | 'setRole'
->;
+import type { FeedState, FeedStateDetail, FeedTracker, ReaderOptions } from './options.ts';
 
 /** After so many failures of the store in a row the reading ends with the last one. */
 const patience = 5;

@@ -1,15 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { type Feed, type FeedEvent, type FeedHeartbeat, type FeedItem, isHeartbeat } from './feed.ts';
 import { type HandlerOptions, handleAll } from './handler.ts';
-import type { ReaderOptions } from './options.ts';
-import { type FeedTracker, Reader } from './reader.ts';
+import type { FeedTracker, ReaderOptions } from './options.ts';
+import { Reader } from './reader.ts';
 
 export type { ExclusiveOptions } from './exclusive.ts';
 export type { Feed, FeedContext, FeedErrorOptions, FeedEvent, FeedHeartbeat, FeedItem } from './feed.ts';
 export { FeedError } from './feed.ts';
 export type { HandlerOptions } from './handler.ts';
-export type { FeedState, FeedStateDetail, ReaderOptions } from './options.ts';
-export type { FeedTracker } from './reader.ts';
+export type { FeedState, FeedStateDetail, FeedTracker, ReaderOptions } from './options.ts';
 
 /** A feed by what it yields, so that one written where it is used need not name its type. */
 type FeedOf<I> = (...args: Parameters<Feed<unknown>>) => AsyncIterable<I, 'end' | void, void>;

@@ -4,7 +4,6 @@ import { type HandlerOptions, handleAll } from './handler.ts';
 import type { FeedTracker, ReaderOptions } from './options.ts';
 import { Reader } from './reader.ts';
 
-export type { ExclusiveOptions } from './exclusive.ts';
 export type { Feed, FeedContext, FeedErrorOptions, FeedEvent, FeedHeartbeat, FeedItem } from './feed.ts';
 export { FeedError } from './feed.ts';
 export type { HandlerOptions } from './handler.ts';

@@ -112,7 +112,7 @@ async function openSession(base: string, binary: string, kill: () => void): Prom
   };
 }
 
-async function startXvfb(): Promise<{ readonly display: string; kill(): void }> {
+export async function startXvfb(): Promise<{ readonly display: string; kill(): void }> {
   // With -displayfd the server picks a free display and says so when it is ready.
   const xvfb = startChild('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'], {
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],

@@ -25,8 +25,7 @@ export const offsets = fc.oneof(
   fc.constant(Offset.latest),
 );
 
-/** Every kind of checkpoint, a tombstone too; often two that differ in one thing only, or in nothing. */
-export const checkpoints: fc.Arbitrary<Checkpoint> = fc.record({
+const anyCheckpoints: fc.Arbitrary<Checkpoint> = fc.record({
   epoch: fc.oneof(fc.nat({ max: 2 }), fc.maxSafeNat()),
   rank: fc.oneof(fc.nat({ max: 2 }), fc.maxSafeNat()),
   offset: fc.oneof(offsets, fc.constant(undefined)),
@@ -35,3 +34,13 @@ export const checkpoints: fc.Arbitrary<Checkpoint> = fc.record({
     fc.double({ noNaN: true, noDefaultInfinity: true }).map((ms) => ms + 0),
   ),
 });
+
+const fewCheckpoints: fc.Arbitrary<Checkpoint> = fc.record({
+  epoch: fc.nat({ max: 1 }),
+  rank: fc.nat({ max: 1 }),
+  offset: fc.constantFrom(undefined, Offset.earliest, Offset.sequence(1), Offset.custom('a'), Offset.custom('b')),
+  committedAt: fc.nat({ max: 1 }),
+});
+
+/** Every kind of checkpoint, a tombstone too; often two that differ in one thing only, or in nothing. */
+export const checkpoints = fc.oneof({ weight: 3, arbitrary: fewCheckpoints }, { weight: 1, arbitrary: anyCheckpoints });

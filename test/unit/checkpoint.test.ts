@@ -11,6 +11,9 @@ import {
   join,
 } from '../../src/index.ts';
 import { checkpoints, offsets } from './arbitraries.ts';
+import { isNode } from './runtime.ts';
+
+const numRuns = isNode ? 500 : 200;
 
 const compares: readonly [string, CompareCustom | undefined][] = [
   ['opaque customs', undefined],
@@ -28,6 +31,7 @@ describe.each(compares)('join, with %s,', (_, compare) => {
       fc.property(checkpoints, checkpoints, (a, b) => {
         expect(joined(a, b)).toEqual(joined(b, a));
       }),
+      { numRuns },
     );
   });
 
@@ -36,6 +40,7 @@ describe.each(compares)('join, with %s,', (_, compare) => {
       fc.property(checkpoints, checkpoints, checkpoints, (a, b, c) => {
         expect(joined(joined(a, b), c)).toEqual(joined(a, joined(b, c)));
       }),
+      { numRuns },
     );
   });
 
@@ -47,6 +52,7 @@ describe.each(compares)('join, with %s,', (_, compare) => {
         expect(joined(once, b)).toBe(once);
         expect(joined(once, a)).toBe(once);
       }),
+      { numRuns },
     );
   });
 
@@ -60,6 +66,7 @@ describe.each(compares)('join, with %s,', (_, compare) => {
         expect(joined(undefined, a)).toBe(a);
         expect(joined(a, structuredClone(a))).toBe(a);
       }),
+      { numRuns },
     );
   });
 
@@ -71,6 +78,7 @@ describe.each(compares)('join, with %s,', (_, compare) => {
           expect(compared(a, c)).toBe(Math.min(compared(a, b), compared(b, c)));
         }
       }),
+      { numRuns },
     );
   });
 
@@ -80,6 +88,7 @@ describe.each(compares)('join, with %s,', (_, compare) => {
         if (compared(a, b) !== 0) return;
         expect({ ...a, committedAt: 0 }).toEqual({ ...b, committedAt: 0 });
       }),
+      { numRuns },
     );
   });
 
@@ -95,6 +104,7 @@ describe.each(compares)('join, with %s,', (_, compare) => {
           expect(fold(shuffled)).toEqual(fold(all));
         },
       ),
+      { numRuns },
     );
   });
 });

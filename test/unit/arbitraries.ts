@@ -14,7 +14,7 @@ export const timestamps = fc
   .oneof(fc.date({ noInvalidDate: true }), fc.constantFrom(new Date(0), new Date(-1), new Date(8.64e15)))
   .map((value) => Offset.timestamp(value));
 
-export const customs = texts.map((value) => Offset.custom(value));
+const customs = texts.map((value) => Offset.custom(value));
 
 /** Every kind of offset, near ones often enough to be equal. */
 export const offsets = fc.oneof(

@@ -1,7 +1,7 @@
 import { type CommitOutcome, OffsetTracker, type Strategy, StorageError, type Ticket } from '../../../src/index.ts';
 import { SlowStore, type World, claim, places } from './world.ts';
 
-export const maxInFlight = 4;
+const maxInFlight = 4;
 
 /** What a tab makes of one `getOffset`: events begun in the order of the feed, finished in any. */
 interface Reading {

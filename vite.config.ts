@@ -41,7 +41,7 @@ async function projects(): Promise<TestProjectInlineConfiguration[]> {
     { name: 'workerd', include: ['test/workerd/**/*.test.ts'] },
     { name: 'readme', include: ['test/readme/**/*.test.ts'] },
     { name: 'tabs', include: ['test/tabs/**/*.test.ts'], fileParallelism: false, testTimeout: 60_000 },
-    { name: 'e2e', include: ['test/e2e/**/*.test.ts'], fileParallelism: false, testTimeout: 300_000 },
+    { name: 'e2e', include: ['test/e2e/**/*.test.ts'], fileParallelism: false, testTimeout: 600_000 },
   ].map((test, groupOrder) => ({
     extends: true,
     // A dependency that is met only while tests run would reload the page under them.

@@ -14,10 +14,10 @@ export {
 export { Offset } from './offset.ts';
 export type { Batch, OffsetStore, StoreCapabilities, StoreChange, StoreOptions } from './store.ts';
 export { InMemoryOffsetStore } from './stores/memory.ts';
-export type { CommitOutcome } from './tracker/committer.ts';
 export type { Strategy } from './tracker/strategy.ts';
 export { OffsetTracker } from './tracker/tracker.ts';
 export type {
+  CommitOutcome,
   RecordOutcome,
   ResetPolicy,
   SourceStatus,

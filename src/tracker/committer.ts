@@ -1,26 +1,9 @@
 import type { Checkpoint } from '../checkpoint.ts';
 import { OffsetError, StorageError, quote } from '../errors.ts';
 import type { OffsetStore } from '../store.ts';
+import { Cycle } from './cycle.ts';
 import type { Position } from './position.ts';
-
-/** What became of recorded offsets: durable, or void because the source was reset. */
-export type CommitOutcome = 'committed' | 'fenced';
-
-/** The part of one store write that concerns one source; all who asked for it share its promise. */
-export class Cycle {
-  /** The position's life when it was asked for. */
-  readonly life: number;
-  resolve: (outcome: CommitOutcome) => void = () => {};
-  reject: (error: unknown) => void = () => {};
-  readonly promise = new Promise<CommitOutcome>((resolve, reject) => {
-    this.resolve = resolve;
-    this.reject = reject;
-  });
-
-  constructor(life: number) {
-    this.life = life;
-  }
-}
+import type { CommitOutcome } from './types.ts';
 
 /**
  * Single-flight group commit: while one store write is under way, all that is asked for meanwhile, for any source, goes

@@ -1,7 +1,7 @@
 import { type Checkpoint, type CompareCustom, compareInEpoch, join } from '../checkpoint.ts';
 import { InvalidOffsetError, quote } from '../errors.ts';
 import { type Offset, asOffset, equals, format, isConcrete } from '../offset.ts';
-import type { Cycle } from './committer.ts';
+import type { Cycle } from './cycle.ts';
 import type { Listeners } from './listeners.ts';
 import type { SourceStatus, TrackerEvent } from './types.ts';
 import type { Window } from './window.ts';

@@ -3,12 +3,13 @@ import type { Checkpoint } from '../checkpoint.ts';
 import { OffsetError, SourceNotFoundError, quote } from '../errors.ts';
 import { type Offset, asOffset, earliest, equals, latest } from '../offset.ts';
 import type { OffsetStore, StoreChange } from '../store.ts';
-import { type CommitOutcome, Committer, type Cycle } from './committer.ts';
+import { Committer } from './committer.ts';
+import type { Cycle } from './cycle.ts';
 import { watchPage } from './lifecycle.ts';
 import { Listeners, guard } from './listeners.ts';
 import { Position } from './position.ts';
 import { type Triggers, triggersOf } from './strategy.ts';
-import type { RecordOutcome, SourceStatus, Ticket, TrackerEvent, TrackerOptions } from './types.ts';
+import type { CommitOutcome, RecordOutcome, SourceStatus, Ticket, TrackerEvent, TrackerOptions } from './types.ts';
 import { type Entry, Window, type WindowRules } from './window.ts';
 
 // Not every supported browser has the symbol; code that `await using` is compiled to falls back on this one too.

@@ -1,6 +1,8 @@
 import type { Offset } from '../offset.ts';
-import type { CommitOutcome } from './committer.ts';
 import type { Strategy } from './strategy.ts';
+
+/** What became of recorded offsets: durable, or void because the source was reset. */
+export type CommitOutcome = 'committed' | 'fenced';
 
 /**
  * What became of a record: 'pending', to be committed later; 'committed', an offset at or beyond it is durable; 'fenced',

@@ -34,9 +34,10 @@ export class Turn {
   #release: (() => void) | undefined;
   #request = new AbortController();
   #steal = false;
-  /** When this tab, as the reader, last gave a sign of life; as one that waits, last heard one or was asleep. */
+  /** When this tab, as the reader, last gave a sign of life; as one that waits, last heard one. */
   #lifeAt = 0;
-  #tickAt = 0;
+  /** How often this tab has looked since then: time alone passes while it is asleep, too. */
+  #looks = 0;
 
   /** @throws UnsupportedError where a lock cannot be had, or does not reach as far as the store */
   constructor(tracker: FeedTracker, source: string, takeoverAfterMs: number, handlers: TurnHandlers) {
@@ -75,7 +76,7 @@ export class Turn {
   async sure(): Promise<boolean> {
     if (!this.#reading) return false;
     const gap = performance.now() - this.#lifeAt;
-    if (gap >= this.#takeoverAfterMs && !(await this.#holds())) this.#lose();
+    if (gap > this.#takeoverAfterMs / 2 && !(await this.#holds())) this.#lose();
     else if (gap > this.#takeoverAfterMs / beatsPerTakeover) this.#beat();
     return this.#reading;
   }
@@ -131,22 +132,27 @@ export class Turn {
 
   #wait(): void {
     this.#tracker.setRole(this.#source, 'waiting');
-    this.#lifeAt = this.#tickAt = performance.now();
+    this.#hear();
     this.#timer ??= setInterval(() => void this.#tick().catch(() => {}), this.#takeoverAfterMs / beatsPerTakeover);
     if (this.#channel) return;
     this.#channel = new BroadcastChannel(this.#name);
-    this.#channel.onmessage = () => {
-      if (!this.#reading) this.#lifeAt = performance.now();
+    this.#channel.onmessage = ({ data }) => {
+      // Asked by one that waits. In a page out of sight timers come late, messages do not.
+      if (this.#reading) this.sure().catch(() => {});
+      else if (data === 'reading') this.#hear();
     };
   }
 
+  #hear(): void {
+    this.#lifeAt = performance.now();
+    this.#looks = 0;
+  }
+
   async #tick(): Promise<void> {
-    const now = performance.now();
-    const slept = now - this.#tickAt > (2 * this.#takeoverAfterMs) / beatsPerTakeover;
-    this.#tickAt = now;
     if (this.#reading) return void (await this.sure());
-    if (slept) this.#lifeAt = now;
-    if (now - this.#lifeAt < this.#takeoverAfterMs) return;
+    const now = performance.now();
+    if (++this.#looks > 1) this.#channel?.postMessage('waiting');
+    if (this.#looks < beatsPerTakeover || now - this.#lifeAt < this.#takeoverAfterMs) return;
     const since = this.#lifeAt;
     const place = await this.#place();
     const later = performance.now();

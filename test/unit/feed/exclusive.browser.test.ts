@@ -119,6 +119,18 @@ describe('an exclusive reading', () => {
     await expect.poll(() => processed.length).toBeGreaterThan(0);
   });
 
+  test('is taken over also by a tab out of sight, whose timers come once a second', async () => {
+    const name = storeName();
+    const other = await client();
+    await other.hold(lockOf(name));
+    const every = setInterval;
+    vi.spyOn(globalThis, 'setInterval').mockImplementation((run, ms) => every(run, Math.max(1000, ms ?? 0)));
+    const { role, processed } = reader(name, { takeoverAfterMs: 1000 });
+    await expect.poll(() => pendingFor(lockOf(name))).toBe(1);
+    await expect.poll(role, { timeout: 20_000 }).toBe('reader');
+    await expect.poll(() => processed.length).toBeGreaterThan(0);
+  });
+
   test('stops at once when it is taken away, and waits for its turn again', async () => {
     const name = storeName();
     const first = reader(name);

@@ -5,15 +5,16 @@ import { type Child, startChild } from './child.ts';
 import { type Engine, findBrowser, which } from './find.js';
 import { startXvfb } from './webkit-driver.ts';
 
-/** A browser as a user has it, with nobody driving it: it can only be given a page to open, and be killed. */
+/** A browser as a user has it, with nobody driving it: it can only be given pages to open, a tab each, and be killed. */
 export interface PlainBrowser {
+  readonly pid: number;
   /** Ends all of it at once, as a crash does. */
   kill(): Promise<void>;
 }
 
 /** Starts browsers of one engine on a profile of their own, one at a time. */
 export interface Launcher {
-  open(url: string): PlainBrowser;
+  open(...urls: string[]): PlainBrowser;
   close(): void;
 }
 
@@ -24,17 +25,17 @@ export async function plainBrowsers(engine: Engine, dir: string): Promise<Launch
   if (engine === 'firefox') writeFileSync(join(dir, 'user.js'), preferences());
   for (const folder of ['data', 'cache', 'config']) mkdirSync(join(dir, folder), { recursive: true });
 
-  const args = (url: string): string[] =>
+  const args = (urls: readonly string[]): string[] =>
     ({
       chromium: [
         '--headless',
         ...(found.launch.args ?? []),
         `--user-data-dir=${dir}`,
         '--no-default-browser-check',
-        url,
+        ...urls,
       ],
-      firefox: ['--headless', '--no-remote', '--profile', dir, url],
-      webkit: [url],
+      firefox: ['--headless', '--no-remote', '--profile', dir, ...urls],
+      webkit: [...urls],
     })[engine];
   const env = {
     ...process.env,
@@ -50,10 +51,11 @@ export async function plainBrowsers(engine: Engine, dir: string): Promise<Launch
   };
   let running: Child | undefined;
   return {
-    open: (url) => {
-      const browser = (running = startChild(found.path, args(url), { env, stdio: 'ignore' }));
+    open: (...urls) => {
+      const browser = (running = startChild(found.path, args(urls), { env, stdio: 'ignore' }));
       const ended = once(browser.process, 'exit');
       return {
+        pid: browser.process.pid ?? 0,
         kill: async () => {
           browser.kill();
           await ended;

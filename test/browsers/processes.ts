@@ -13,21 +13,34 @@ export function descendantsOf(pid: number): number[] {
   return found.slice(1);
 }
 
-/** The process that a tab's page runs in: the one that works when the page does. The other tabs must be idle. */
+/** The process that a tab's page runs in: the one that grows with it, however busy the machine and the other tabs are. */
 export async function processOf(browser: Browser, tab: Tab): Promise<number> {
-  for (let tries = 0; tries < 25; tries++) {
-    const before = new Map(processes().map(({ pid, ticks }) => [pid, ticks]));
-    await tab.eval(() => {
-      for (const until = performance.now() + 200; performance.now() < until;);
-    });
+  const ballast = 64 * 2 ** 20;
+  for (let tries = 0; tries < 5; tries++) {
+    const before = new Map(processes().map(({ pid, bytes }) => [pid, bytes]));
+    await tab.eval((bytes) => void Object.assign(window, { ballast: new Uint8Array(bytes).fill(1) }), ballast);
     const own = new Set(browser.processes());
+    const grown = processes().filter(
+      ({ pid, bytes }) => own.has(pid) && bytes - (before.get(pid) ?? 0) > ballast * 0.8,
+    );
+    await tab.eval(() => void Object.assign(window, { ballast: undefined }));
+    const [found] = grown;
+    if (found && grown.length === 1) return found.pid;
+  }
+  throw new Error('No process stands out as the one of the tab.');
+}
+
+/** @returns which of a browser's processes that show pages has worked since, and by far the most, if there is such a one */
+export function watchPages(ids: () => readonly number[]): () => number | undefined {
+  const before = new Map(processes().map(({ pid, ticks }) => [pid, ticks]));
+  return () => {
+    const own = new Set(ids());
     const [most, second] = processes()
       .filter(({ pid }) => own.has(pid) && showsPages(pid))
       .map(({ pid, ticks }) => ({ pid, gain: ticks - (before.get(pid) ?? 0) }))
       .sort((a, b) => b.gain - a.gain);
-    if (most && most.gain >= 6 && most.gain > 3 * (second?.gain ?? 0)) return most.pid;
-  }
-  throw new Error('No process stands out as the one of the tab.');
+    return most && most.gain >= 6 && most.gain > 3 * (second?.gain ?? 0) ? most.pid : undefined;
+  };
 }
 
 /** Whether a process shows pages, by how each engine starts those; the browser's own works on their behalf. */
@@ -41,6 +54,8 @@ interface Process {
   readonly parent: number;
   /** CPU time, in clock ticks, of which there are 100 a second. */
   readonly ticks: number;
+  /** What it has in memory. */
+  readonly bytes: number;
 }
 
 function processes(): Process[] {
@@ -53,7 +68,8 @@ function processes(): Process[] {
           .replace(/^.*\) /s, '')
           .split(' ')
           .map(Number);
-        return [{ pid: Number(name), parent: fields[1] ?? 0, ticks: (fields[11] ?? 0) + (fields[12] ?? 0) }];
+        const [parent = 0, user = 0, system = 0, pages = 0] = [1, 11, 12, 21].map((field) => fields[field]);
+        return [{ pid: Number(name), parent, ticks: user + system, bytes: pages * 4096 }];
       } catch {
         return []; // It has just ended.
       }

@@ -8,8 +8,8 @@ export interface Site {
   /** Both are secure contexts; to a browser they are different origins, and different sites. */
   readonly here: string;
   readonly elsewhere: string;
-  /** What pages reported, by POST to /report, in order; each is answered once this returns. */
-  onReport: ((report: unknown) => void) | undefined;
+  /** What pages reported, by POST to /report, in order; each is answered with what this resolves with. */
+  onReport: ((report: unknown) => unknown) | undefined;
   close(): Promise<void>;
 }
 
@@ -22,8 +22,8 @@ export async function openSite(more?: RequestListener): Promise<Site> {
     if (pathname === '/page.js') {
       response.writeHead(200, { 'content-type': 'text/javascript; charset=utf-8' }).end(script);
     } else if (pathname === '/report') {
-      site.onReport?.(JSON.parse(await textOf(request)));
-      response.writeHead(204).end();
+      const answer = await site.onReport?.(JSON.parse(await textOf(request)));
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer ?? null));
     } else if (more && pathname.startsWith('/feed')) {
       more(request, response);
     } else {

@@ -1,16 +1,11 @@
 // What a test can do in a tab, by `tab.eval(() => tab.record('orders', 1))`. Arguments and results are JSON.
 import { Offset, type OffsetStore, OffsetTracker, type Strategy } from 'tidemark';
-import { IndexedDBOffsetStore } from 'tidemark/indexeddb';
-import { LocalStorageOffsetStore } from 'tidemark/local-storage';
+import { type Part, actAlone, commitToBoth } from './alone.ts';
 import { type Marathon, type Progress, type Race, race, runOn } from './race.ts';
+import { reader } from './reader.ts';
+import { type Where, makeStore, numberOf, storedIn } from './stores.ts';
 
-const kinds = ['indexeddb', 'local-storage'] as const;
-
-/** Which store; each name keeps its own checkpoints. */
-export interface Where {
-  readonly kind: (typeof kinds)[number];
-  readonly name: string;
-}
+export type { Where } from './stores.ts';
 
 const tab = {
   /** Makes the tab's own tracker. */
@@ -29,25 +24,14 @@ const tab = {
     return tab.record(source, 2);
   },
 
-  /** Commits an offset to both stores, each of which says that it has. */
-  async commitToBoth(name: string, source: string, n: number): Promise<string[]> {
-    const trackers = kinds.map((kind) => new OffsetTracker(makeStore({ kind, name })));
-    return Promise.all(trackers.map((tracker) => tracker.record(source, Offset.sequence(n))));
-  },
+  commitToBoth,
 
   reset: (source: string, n: number) => current().tracker.reset(source, Offset.sequence(n)),
 
   /** Where this tab's own tracker would go on. */
   resume: async (source: string) => numberOf(await current().tracker.getOffset(source)),
 
-  /** What is stored: asked of a store that has heard nothing from anybody. */
-  async stored(where: Where, sources: readonly string[]): Promise<Record<string, number>> {
-    const fresh = new OffsetTracker(makeStore(where));
-    const offsets = await Promise.all(sources.map(async (source) => [source, numberOf(await fresh.getOffset(source))]));
-    await fresh.close();
-    await fresh.store.close();
-    return Object.fromEntries(offsets);
-  },
+  stored: storedIn,
 
   /** Begin to record at full speed; `progress` tells how it goes. */
   race(options: Race) {
@@ -59,22 +43,14 @@ const tab = {
   progress: (): Progress | undefined => progress,
 };
 
-/** In a browser that nobody drives the page acts by itself, as its address says, and reports to the server. */
-async function actAlone(name: string): Promise<void> {
-  const before: (number | undefined)[] = [];
-  for (const kind of kinds) before.push((await tab.stored({ kind, name }, ['s'])).s);
-  const n = Math.max(...before.map((found) => found ?? -1)) + 1;
-  const outcomes = await tab.commitToBoth(name, 's', n);
-  await fetch('/report', { method: 'POST', body: JSON.stringify({ before, n, outcomes }) });
-}
-
 declare global {
   interface Window {
     tab: typeof tab;
+    reader: typeof reader;
   }
 }
 window.tab = tab;
-const alone = new URLSearchParams(location.search).get('alone');
+window.reader = reader;
 
 let store: OffsetStore | undefined;
 let tracker: OffsetTracker | undefined;
@@ -85,15 +61,6 @@ function current(): { store: OffsetStore; tracker: OffsetTracker } {
   return { store, tracker };
 }
 
-function makeStore({ kind, name }: Where): OffsetStore {
-  return kind === 'indexeddb' ? new IndexedDBOffsetStore({ name }) : new LocalStorageOffsetStore({ name });
-}
-
-/** −1: from the earliest on. */
-function numberOf(offset: Offset): number {
-  return offset.kind === 'sequence' ? Number(offset.value) : -1;
-}
-
-if (alone !== null) {
-  actAlone(alone).catch((error: unknown) => fetch('/report', { method: 'POST', body: JSON.stringify(String(error)) }));
-}
+const alone = new URLSearchParams(location.search);
+const part = alone.get('alone') as Part | null; // The tests ask for nothing else.
+if (part) void actAlone(part, alone.get('name') ?? '');

@@ -1,6 +1,7 @@
 // What a test can do in a tab, by `tab.eval(() => tab.record('orders', 1))`. Arguments and results are JSON.
 import { Offset, type OffsetStore, OffsetTracker, type Strategy } from 'tidemark';
 import { type Part, actAlone, commitToBoth } from './alone.ts';
+import { chaos, takePart } from './chaos.ts';
 import { type Marathon, type Progress, type Race, race, runOn } from './race.ts';
 import { reader } from './reader.ts';
 import { type Where, makeStore, numberOf, storedIn } from './stores.ts';
@@ -12,9 +13,27 @@ const tab = {
   start(where: Where, strategy: Strategy = 'auto') {
     store = makeStore(where);
     tracker = new OffsetTracker(store, { strategy });
+    const heard: string[] = (events = []);
+    tracker.subscribe(({ type }) => heard.push(type));
   },
 
   record: (source: string, n: number) => current().tracker.record(source, Offset.sequence(n)),
+
+  /** As `record`; with what it was rejected with, where it was. */
+  attempt: (source: string, n: number) => tab.record(source, n).catch(String),
+
+  commit: (source: string) => current().tracker.commit(source),
+
+  /** What the tracker has told since `start`, commits left out, and what it knows of a source. */
+  condition(source: string) {
+    const { committed, pending, degraded } = current().tracker.status(source);
+    return {
+      told: events.filter((type) => type !== 'committed'),
+      committed: committed ? numberOf(committed) : null,
+      pending: pending ? numberOf(pending) : null,
+      degraded: degraded ? String(degraded) : null,
+    };
+  },
 
   /** Commits 1, and records 2, which the tracker will commit in a minute: if the page lives so long. */
   async leaveSomething(where: Where, source: string) {
@@ -47,13 +66,16 @@ declare global {
   interface Window {
     tab: typeof tab;
     reader: typeof reader;
+    chaos: typeof chaos;
   }
 }
 window.tab = tab;
 window.reader = reader;
+window.chaos = chaos;
 
 let store: OffsetStore | undefined;
 let tracker: OffsetTracker | undefined;
+let events: string[] = [];
 let progress: Progress | undefined;
 
 function current(): { store: OffsetStore; tracker: OffsetTracker } {
@@ -61,6 +83,8 @@ function current(): { store: OffsetStore; tracker: OffsetTracker } {
   return { store, tracker };
 }
 
-const alone = new URLSearchParams(location.search);
-const part = alone.get('alone') as Part | null; // The tests ask for nothing else.
-if (part) void actAlone(part, alone.get('name') ?? '');
+const address = new URLSearchParams(location.search);
+const part = address.get('alone') as Part | null; // The tests ask for nothing else.
+if (part) void actAlone(part, address.get('name') ?? '');
+const name = address.get('chaos');
+if (name) takePart(name, address.get('feed') ?? '');

@@ -41,10 +41,9 @@ describe.each(wantedEngines())('in %s', (engine) => {
   /** Deletes or upgrades a database from another tab, and says whether it had to wait for a tab that did not let go. */
   const meddle = (name: string, version: number) =>
     other.eval(
-      (what) =>
+      (at) =>
         new Promise<string>((resolve, reject) => {
-          const { name, version } = what;
-          const request = version > 0 ? indexedDB.open(name, version) : indexedDB.deleteDatabase(name);
+          const request = at.version > 0 ? indexedDB.open(at.name, at.version) : indexedDB.deleteDatabase(at.name);
           let outcome = 'done';
           request.onblocked = () => (outcome = 'done once it was not blocked any more');
           request.onerror = () => reject(request.error);

@@ -19,7 +19,7 @@ export async function actAlone(part: Part, name: string): Promise<void> {
   const before = await stored(name);
   // Until the test has found the process by it.
   while (part === 'works-then-commits' && !(await report({ type: 'worked' }))) {
-    for (const until = performance.now() + 200; performance.now() < until; );
+    for (const until = performance.now() + 200; performance.now() < until;);
   }
   const n = Math.max(...before) + 1;
   await report({ type: 'committed', before, n, outcomes: await commitToBoth(name, 's', n) });

@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ChaosReport, Place } from './page/chaos.ts';
+
+/** How long the observer rests between two looks into the store, in ms. */
+const pauseMs = 30;
+
+/** What the tabs of one feed reported, and what of it must not be. */
+export class Ledger {
+  events = 0;
+  repeats = 0;
+  takeovers = 0;
+  looks = 0;
+  /** Where the observer last found the checkpoint. */
+  stored: Place = { epoch: -1, n: -1 };
+  /** The tab that processed the last event. */
+  reader = '';
+  readonly wrongs: string[] = [];
+  readonly #feed: string;
+  readonly #processed = new Map<number, Set<number>>();
+  /** The furthest that a tab was told is committed; and what of this was known before the observer's next look began. */
+  #claimed: Place = { epoch: -1, n: -1 };
+  #due = this.#claimed;
+  #generation: string | undefined;
+
+  constructor(feed: string) {
+    this.#feed = feed;
+  }
+
+  wrong(text: string): void {
+    if (this.wrongs.length < 20) this.wrongs.push(text);
+  }
+
+  /** The observer's reports are answered when it is to look again. */
+  take(report: ChaosReport): Promise<void> | undefined {
+    if (report.feed !== this.#feed) return undefined;
+    switch (report.type) {
+      case 'processed':
+        this.#process(report);
+        break;
+      case 'committed':
+        if (isBelow(this.#claimed, report)) this.#claimed = report;
+        break;
+      case 'stored':
+        return this.#see(report);
+      case 'failed':
+        this.wrong(`${report.tab} ended with ${report.error}`);
+    }
+    return undefined;
+  }
+
+  #process({ tab, epoch, n, generation }: Extract<ChaosReport, { type: 'processed' }>): void {
+    this.#generation ??= generation;
+    if (generation !== this.#generation) this.wrong(`${tab} read generation ${generation}, not ${this.#generation}`);
+    const processed = this.#processed.get(epoch) ?? new Set();
+    this.#processed.set(epoch, processed);
+    this.events++;
+    if (processed.has(n)) this.repeats++;
+    processed.add(n);
+    if (tab !== this.reader && this.reader !== '') this.takeovers++;
+    this.reader = tab;
+  }
+
+  async #see({ epoch, n }: Place): Promise<void> {
+    const [before, found] = [this.stored, { epoch, n }];
+    this.looks++;
+    if (isBelow(found, before)) this.wrong(`${spell(found)} is stored after ${spell(before)}`);
+    if (isBelow(found, this.#due)) this.wrong(`${spell(this.#due)} was committed, ${spell(found)} is stored`);
+    this.stored = found;
+    await sleep(pauseMs);
+    this.#due = this.#claimed;
+  }
+
+  /** All that was wrong, once everything up to `head` has been processed and committed. */
+  verdict(head: number): string[] {
+    const { stored, wrongs } = this;
+    const { epoch: last = -1, n } = stored;
+    if (n !== head) this.wrong(`${spell(stored)} is stored at the end, where the feed's last is ${head}`);
+    if (isBelow(stored, this.#claimed)) this.wrong(`${spell(this.#claimed)} was committed, not ${spell(stored)}`);
+    for (const [epoch, processed] of this.#processed) {
+      // All resets are to the earliest, so that each epoch begins at 0.
+      const end = epoch === last ? head : Math.max(...processed);
+      const skipped = Array.from({ length: end + 1 }, (_, i) => i).filter((i) => !processed.has(i));
+      if (skipped.length) this.wrong(`${skipped.length} skipped in epoch ${epoch} of 0 to ${end}: ${spans(skipped)}`);
+      if (epoch > last) this.wrong(`processed in epoch ${epoch}, though ${last} is the last`);
+    }
+    if (!this.#processed.has(last)) this.wrong(`nothing was processed in epoch ${last}`);
+    return wrongs;
+  }
+}
+
+function isBelow(a: Place, b: Place): boolean {
+  return a.epoch === b.epoch ? a.n < b.n : a.epoch < b.epoch;
+}
+
+function spell({ epoch, n }: Place): string {
+  return `${n} in epoch ${epoch}`;
+}
+
+function spans(numbers: readonly number[]): string {
+  const starts = numbers.filter((n, i) => n - 1 !== numbers[i - 1]);
+  const ends = numbers.filter((n, i) => n + 1 !== numbers[i + 1]);
+  return starts.map((start, i) => `${start}–${ends[i]}`).join(', ');
+}

@@ -44,10 +44,7 @@ afterAll(async () => {
 
 // WebKitGTK's driver takes one command at a time, and ends with the first page that crashes.
 const engines = wantedEngines().filter((engine) => engine !== 'webkit');
-test.skipIf(engines.length > 0)(
-  'six tabs that read in turn: this engine has no driver that stands the chaos',
-  () => {},
-);
+if (engines.length === 0) test.todo('whatever becomes of six tabs: no driver here stands it');
 
 // Each takes the machine for a while: all of them only when asked for.
 describe.each(process.env.FULL ? engines : engines.slice(0, 1))('in %s', (engine) => {
@@ -158,16 +155,28 @@ class Chaos {
     }
     const member = this.#pick(kind);
     if (!member) return false;
-    const { tab, pid } = member;
+    const { name, tab, pid } = member;
+    const stalledMs = this.#random() * 800;
+    /** What is being processed as the page ends has not been, however often the tracker commits meanwhile. */
+    const stall = () => {
+      this.ledger.stall(name);
+      return sleep(stalledMs);
+    };
     switch (kind) {
       case 'close':
         this.#remove(member);
-        this.#during(member, () => tab.close());
+        this.#during(member, async () => {
+          await stall();
+          await tab.close();
+        });
         break;
       case 'crash':
-        member.dead = true;
         this.#remove(member);
-        process.kill(pid, 'SIGKILL');
+        this.#during(member, async () => {
+          await stall();
+          member.dead = true;
+          process.kill(pid, 'SIGKILL');
+        });
         break;
       case 'freeze': {
         const frozenMs = 1200 + this.#random() * 1500;
@@ -186,7 +195,10 @@ class Chaos {
         );
         break;
       case 'reload':
-        this.#during(member, () => tab.reload());
+        this.#during(member, async () => {
+          await stall();
+          await tab.reload();
+        });
         break;
       case 'reset':
         this.#during(member, () => tab.eval(() => window.chaos.reset()));

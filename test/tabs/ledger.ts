@@ -16,6 +16,7 @@ export class Ledger {
   reader = '';
   readonly wrongs: string[] = [];
   readonly #feed: string;
+  readonly #stalled = new Set<string>();
   readonly #processed = new Map<number, Set<number>>();
   /** The furthest that a tab was told is committed; and what of this was known before the observer's next look began. */
   #claimed: Place = { epoch: -1, n: -1 };
@@ -30,9 +31,15 @@ export class Ledger {
     if (this.wrongs.length < 20) this.wrongs.push(text);
   }
 
+  /** The tab never gets done with what it processes now, if it is the one that reads. */
+  stall(name: string): void {
+    if (this.reader.startsWith(`${name}/`)) this.#stalled.add(this.reader);
+  }
+
   /** The observer's reports are answered when it is to look again. */
   take(report: ChaosReport): Promise<void> | undefined {
     if (report.feed !== this.#feed) return undefined;
+    if (report.type === 'processed' && this.#stalled.has(report.tab)) return new Promise(() => {});
     switch (report.type) {
       case 'processed':
         this.#process(report);

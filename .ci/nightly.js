@@ -1,4 +1,4 @@
-// What takes too long for every change: the tests with real tabs more often each, the chaos in all engines and from ten seeds.
+// What takes too long for every change: the tests with real tabs more often each, the chaos for longer and from ten seeds.
 import { spawnSync } from 'node:child_process';
 
 const { status } = spawnSync('npx', ['vitest', 'run', '--project', 'tabs'], {

@@ -61,9 +61,14 @@ export function compareInEpoch(
  */
 export function asCheckpoint(value: unknown, source: string, where: string): Checkpoint {
   if (isCheckpoint(value)) return value;
-  throw new SerializationError(
-    `${where} holds no readable checkpoint for ${quote(source)}: found ${quote(value)}. It is left as it is; clearAll() or removing it by hand starts anew`,
-    { source },
+  throw unreadable(value, source, where);
+}
+
+/** The error that tells of what was found where a checkpoint should be. */
+export function unreadable(found: unknown, source: string, where: string, options?: ErrorOptions): SerializationError {
+  return new SerializationError(
+    `${where} holds no readable checkpoint for ${quote(source)}: found ${quote(found)}. It is left as it is; clearAll() or removing it by hand starts anew`,
+    { source, ...options },
   );
 }
 

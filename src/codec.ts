@@ -1,6 +1,5 @@
 import superjson from 'superjson';
-import { type Checkpoint, asCheckpoint } from './checkpoint.ts';
-import { SerializationError, quote } from './errors.ts';
+import { type Checkpoint, asCheckpoint, unreadable } from './checkpoint.ts';
 
 /** A checkpoint as text, with superjson, which carries bigint, Date and undefined. */
 export function encode(checkpoint: Checkpoint): string {
@@ -18,10 +17,7 @@ export function decode(text: string, source: string, where: string): Checkpoint 
   try {
     value = superjson.parse(text);
   } catch (cause) {
-    throw new SerializationError(
-      `${where} holds no readable checkpoint for ${quote(source)}: found ${quote(text)}. It is left as it is; clearAll() or removing it by hand starts anew`,
-      { source, cause },
-    );
+    throw unreadable(text, source, where, { cause });
   }
   return asCheckpoint(value, source, where);
 }

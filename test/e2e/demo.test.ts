@@ -5,6 +5,7 @@ import type { TidemarkDemo } from '../../demo/main.ts';
 import type { Control } from '../../demo/server/requests.ts';
 import { wantedEngines } from '../browsers/find.js';
 import { type Browser, type Tab, open } from '../browsers/tabs.ts';
+import { mulberry32 } from '../random.ts';
 
 declare const tidemarkDemo: TidemarkDemo;
 
@@ -35,7 +36,7 @@ describe.each(wantedEngines())('the built demo in %s', (engine) => {
 
   test(`skips no event over ${reloads} reloads, ${drops} drops and a server restart, at 200 events a second`, async () => {
     const seed = Number(process.env.SEED ?? 20_260_101);
-    const random = randomFrom(seed);
+    const random = mulberry32(seed);
     const feed = `e2e-${engine}-${Date.now()}`;
     const control = async (body: Control): Promise<void> => {
       const headers = { 'content-type': 'application/json' };
@@ -117,15 +118,4 @@ function noteInFlight(): void {
 /** How many different events all pages so far have processed. */
 function processed(tab: Tab): Promise<number> {
   return tab.eval(async () => (await tidemarkDemo.log.runs()).at(-1)?.processed ?? 0);
-}
-
-/** Mulberry32: small, and the same everywhere. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -9,6 +9,7 @@ import type { Tab } from '../browsers/tabs.ts';
 import { Ledger } from './ledger.ts';
 import type { ChaosReport } from './page/chaos.ts';
 import { type Site, openSite } from './site.ts';
+import { mulberry32 } from '../random.ts';
 
 const { CHAOS_SECONDS = '20', CHAOS_SEEDS = '1', CHAOS_SEED = String(Date.now() % 2 ** 32) } = process.env;
 const seconds = Number(CHAOS_SECONDS);
@@ -253,15 +254,4 @@ class Chaos {
     });
     return (await response.json()) as FeedStatus;
   }
-}
-
-/** Random numbers from 0 up to 1, the same for the same seed; by Tommy Ettinger, in the public domain. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

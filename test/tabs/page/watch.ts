@@ -63,10 +63,11 @@ export class Watch {
     if (found) this.#stored.set(source, found);
     if (before && !found) this.wrong(`${source}: ${spell(before)}, then nothing`);
     if (before && found && isBelow(found, before)) this.wrong(`${source}: ${spell(found)} after ${spell(before)}`);
-    // What was promised is void once the source was reset.
-    if (!promised || this.#tracker.status(source).epoch !== promised.epoch) return;
-    const value = valueOf(found?.offset);
-    if (value < promised.value) this.wrong(`${source}: ${promised.value} was committed, ${value} is stored`);
+    // A reset makes a promise void, also one that this tab finds stored before it hears of it.
+    const [value, epoch] = [valueOf(found?.offset), found?.epoch ?? -1];
+    if (promised && (epoch < promised.epoch || (epoch === promised.epoch && value < promised.value))) {
+      this.wrong(`${source}: ${promised.value} was committed, ${value} is stored`);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import type { IDBPObjectStore, StoreValue } from 'idb';
 import { type Checkpoint, asCheckpoint, join } from '../checkpoint.ts';
 import type { Batch, OffsetStore, StoreChange, StoreOptions } from '../store.ts';
+import { type HideSlot, fillHideSlots, findHideSlots, hideSlotKeys } from './hide-slots.ts';
 import {
   type AnyDatabase,
   Connection,
@@ -59,7 +60,7 @@ export class IndexedDBOffsetStore implements OffsetStore {
   }
 
   async get(source: string): Promise<Checkpoint | undefined> {
-    return (await this.#read(rangeOf(source))).get(source);
+    return (await this.#read(source)).get(source);
   }
 
   getAll(): Promise<Map<string, Checkpoint>> {
@@ -87,6 +88,7 @@ export class IndexedDBOffsetStore implements OffsetStore {
 
   async clearAll(): Promise<void> {
     await this.#transact('readwrite', (store) => [store.clear()]);
+    for (const key of hideSlotKeys(this.id)) localStorage.removeItem(key);
     this.#channel.post({ type: 'clearAll' });
   }
 
@@ -97,13 +99,14 @@ export class IndexedDBOffsetStore implements OffsetStore {
 
   commitOnHide(batch: Batch): void {
     if (this.#connection.closed) return;
-    // Told first: in Firefox a page that is closed may get no further than its first write.
     this.#channel.post({ type: 'leaving', batch });
     const db = this.#connection.current?.db;
     this.#makeWay();
     // A page that goes away gets no answers, so nothing is read: each call fills a slot of its own, and reads join them.
     if (db) this.#putSlots(db, batch);
     else this.#connection.run((opened) => this.#putSlots(opened, batch)).catch(() => {});
+    // Last: in Firefox a page that is closed may get no further than this.
+    fillHideSlots(this.id, batch);
   }
 
   suspend(): void {
@@ -125,10 +128,20 @@ export class IndexedDBOffsetStore implements OffsetStore {
     return unsubscribe;
   }
 
-  async #read(range?: IDBKeyRange): Promise<Map<string, Checkpoint>> {
+  /** @param source undefined: all */
+  async #read(source?: string): Promise<Map<string, Checkpoint>> {
+    const left = findHideSlots(this.id, source);
+    // Where it cannot be written, for want of room say, it can still be read.
+    if (left.length > 0) await this.#fold(left).catch(() => {});
     let records: readonly StoredRecord[] = [];
+    const range = source === undefined ? undefined : rangeOf(source);
     await this.#transact('readonly', (store) => [store.getAll(range).then((found) => (records = found))]);
-    return this.#join(records);
+    return this.#join([...records, ...left]);
+  }
+
+  async #fold(left: readonly HideSlot[]): Promise<void> {
+    await this.commit(this.#join(left));
+    for (const { slot } of left) localStorage.removeItem(slot);
   }
 
   #join(records: readonly StoredRecord[]): Map<string, Checkpoint> {

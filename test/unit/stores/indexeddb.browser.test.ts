@@ -82,9 +82,9 @@ describe('what a closing tab saves', () => {
           ['other', at(n)],
         ]),
       );
-    expect(await living.get('orders')).toEqual(at(7n));
     const db = await raw(name);
     expect(await db.count(objectStore)).toBe(7);
+    expect(await living.get('orders')).toEqual(at(7n));
 
     expect(await commit(living, 'orders', at(2n))).toEqual(at(7n));
     expect(await db.getAllKeys(objectStore, IDBKeyRange.bound(['orders'], ['orders', []]))).toEqual([['orders', '']]);

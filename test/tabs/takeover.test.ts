@@ -127,41 +127,35 @@ describe.each(wantedEngines())('in %s', (engine) => {
   describe.each(sleep)('when a tab with $kind $cause', ({ cause, kind, rests, stop, go }) => {
     const name = `${engine}-${cause.replaceAll(' ', '-')}`;
 
-    // In WebKit the woken tab's view of localStorage was once an event behind what it had been told: it repeated that one.
-    // The nightly run goes on asking.
-    const unsettled = engine === 'webkit' && kind === 'local-storage' && !process.env.FULL;
-    test.skipIf(unsettled)(
-      'while it reads, one that waits takes over; awake again the first records nothing, and waits in its turn',
-      async () => {
-        const readers = new Readers(site, browser, `asleep-${name}`, kind);
-        const times: number[] = [];
-        let reading = await readers.join({ own: true });
-        let waiting = await readers.join({ waiting: 1, own: true });
-        expect(reading.pid === 0 || reading.pid !== waiting.pid).toBe(true);
-        for (let round = 0; round < 2; round++) {
-          await readers.reads(reading);
-          if (rests) await readers.rest(reading);
-          const sleeps = async () => {
-            await stop(reading);
-            if (rests) await readers.goOn();
-          };
-          times.push(await timeUntil(readers, waiting, sleeps));
-          await readers.reads(waiting);
-          const woken = Date.now();
-          await go(reading);
-          await readers.queues(reading, 1);
-          await readers.reads(waiting);
-          const { records, role } = await reading.state();
-          expect(role).toBe('waiting');
-          expect(records.filter(({ at }) => at >= woken)).toEqual([]);
-          [reading, waiting] = [waiting, reading];
-        }
-        await timeUntil(readers, waiting, () => reading.tab.close());
-        await readers.isReader(waiting);
-        await waiting.tab.close();
-        tell(cause, times, readers);
-      },
-    );
+    test('while it reads, one that waits takes over; awake again the first records nothing, and waits in its turn', async () => {
+      const readers = new Readers(site, browser, `asleep-${name}`, kind);
+      const times: number[] = [];
+      let reading = await readers.join({ own: true });
+      let waiting = await readers.join({ waiting: 1, own: true });
+      expect(reading.pid === 0 || reading.pid !== waiting.pid).toBe(true);
+      for (let round = 0; round < 2; round++) {
+        await readers.reads(reading);
+        if (rests) await readers.rest(reading);
+        const sleeps = async () => {
+          await stop(reading);
+          if (rests) await readers.goOn();
+        };
+        times.push(await timeUntil(readers, waiting, sleeps));
+        await readers.reads(waiting);
+        const woken = Date.now();
+        await go(reading);
+        await readers.queues(reading, 1);
+        await readers.reads(waiting);
+        const { records, role } = await reading.state();
+        expect(role).toBe('waiting');
+        expect(records.filter(({ at }) => at >= woken)).toEqual([]);
+        [reading, waiting] = [waiting, reading];
+      }
+      await timeUntil(readers, waiting, () => reading.tab.close());
+      await readers.isReader(waiting);
+      await waiting.tab.close();
+      tell(cause, times, readers);
+    });
 
     // What does not read has no transaction to be stopped in.
     if (rests) return;

@@ -16,7 +16,8 @@ export class Ledger {
   reader = '';
   readonly wrongs: string[] = [];
   readonly #feed: string;
-  readonly #stalled = new Set<string>();
+  /** By the tabs that are stalled: what ends their reports. */
+  readonly #stalled = new Map<string, (() => void)[]>();
   readonly #processed = new Map<number, Set<number>>();
   /** The furthest that a tab was told is committed; and what of this was known before the observer's next look began. */
   #claimed: Place = { epoch: -1, n: -1 };
@@ -33,13 +34,19 @@ export class Ledger {
 
   /** The tab never gets done with what it processes now, if it is the one that reads. */
   stall(name: string): void {
-    if (this.reader.startsWith(`${name}/`)) this.#stalled.add(this.reader);
+    if (this.reader.startsWith(`${name}/`)) this.#stalled.set(this.reader, []);
+  }
+
+  /** The tab's page is gone. Firefox keeps the requests of a page that crashed, of which it has but six at once. */
+  release(name: string): void {
+    for (const [tab, ends] of this.#stalled) if (tab.startsWith(`${name}/`)) for (const end of ends) end();
   }
 
   /** The observer's reports are answered when it is to look again. */
   take(report: ChaosReport): Promise<void> | undefined {
     if (report.feed !== this.#feed) return undefined;
-    if (report.type === 'processed' && this.#stalled.has(report.tab)) return new Promise(() => {});
+    const stalled = report.type === 'processed' && this.#stalled.get(report.tab);
+    if (stalled) return new Promise((resolve) => void stalled.push(resolve));
     switch (report.type) {
       case 'processed':
         this.#process(report);

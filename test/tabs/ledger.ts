@@ -16,8 +16,8 @@ export class Ledger {
   reader = '';
   readonly wrongs: string[] = [];
   readonly #feed: string;
-  /** By the tabs that are stalled: what ends their reports. */
-  readonly #stalled = new Map<string, (() => void)[]>();
+  /** By the tabs that are stalled: what resolves once their page is gone. */
+  readonly #stalled = new Map<string, PromiseWithEnd>();
   readonly #processed = new Map<number, Set<number>>();
   /** The furthest that a tab was told is committed; and what of this was known before the observer's next look began. */
   #claimed: Place = { epoch: -1, n: -1 };
@@ -34,19 +34,19 @@ export class Ledger {
 
   /** The tab never gets done with what it processes now, if it is the one that reads. */
   stall(name: string): void {
-    if (this.reader.startsWith(`${name}/`)) this.#stalled.set(this.reader, []);
+    if (this.reader.startsWith(`${name}/`)) this.#stalled.set(this.reader, promiseWithEnd());
   }
 
   /** The tab's page is gone. Firefox keeps the requests of a page that crashed, of which it has but six at once. */
   release(name: string): void {
-    for (const [tab, ends] of this.#stalled) if (tab.startsWith(`${name}/`)) for (const end of ends) end();
+    for (const [tab, gone] of this.#stalled) if (tab.startsWith(`${name}/`)) gone.end();
   }
 
   /** The observer's reports are answered when it is to look again. */
   take(report: ChaosReport): Promise<void> | undefined {
     if (report.feed !== this.#feed) return undefined;
     const stalled = report.type === 'processed' && this.#stalled.get(report.tab);
-    if (stalled) return new Promise((resolve) => void stalled.push(resolve));
+    if (stalled) return stalled.promise;
     switch (report.type) {
       case 'processed':
         this.#process(report);
@@ -100,6 +100,17 @@ export class Ledger {
     if (!this.#processed.has(last)) this.wrong(`nothing was processed in epoch ${last}`);
     return wrongs;
   }
+}
+
+interface PromiseWithEnd {
+  readonly promise: Promise<void>;
+  end(): void;
+}
+
+function promiseWithEnd(): PromiseWithEnd {
+  let end = (): void => {};
+  const promise = new Promise<void>((resolve) => (end = resolve));
+  return { promise, end };
 }
 
 function isBelow(a: Place, b: Place): boolean {

@@ -238,7 +238,11 @@ export class OffsetTracker {
     this.#checkOpen();
     if (this.#stop) return;
     const unsubscribe = this.store.subscribe?.((change) => this.#changed(change));
-    const unwatch = watchPage((event) => this.#turn(event));
+    const unwatch = watchPage({
+      hide: () => this.commitAll().catch(() => {}),
+      leave: () => this.#leave(),
+      restore: () => this.#restore(),
+    });
     this.#stop = () => {
       unwatch();
       unsubscribe?.();
@@ -348,31 +352,17 @@ export class OffsetTracker {
     for (const position of this.#positions.values()) position.reset(undefined, origin);
   }
 
-  /** Hidden, a page may never be seen again, but has time for a commit; as it leaves or freezes it has no time. */
-  #turn(event: Event): void {
-    const { store } = this;
-    const { type } = event;
-    const restored = type === 'pageshow' && (event as PageTransitionEvent).persisted;
-    if (type === 'visibilitychange' && document.hidden) this.commitAll().catch(() => {});
-    if (type === 'freeze' || type === 'pagehide') {
-      this.#leave();
-      store.suspend?.();
-    }
-    if (restored || type === 'resume') {
-      store.wake?.();
-      this.#refresh();
-    }
-  }
-
   #leave(): void {
     const batch = new Map<string, Checkpoint>();
     for (const position of this.#positions.values()) {
       if (position.pending) batch.set(position.source, position.checkpoint(this.#now()));
     }
     if (batch.size > 0) this.store.commitOnHide?.(batch);
+    this.store.suspend?.();
   }
 
-  #refresh(): void {
+  #restore(): void {
+    this.store.wake?.();
     for (const position of this.#positions.values()) {
       this.store.get(position.source).then(
         (stored) => stored && position.meet(stored, 'remote'),

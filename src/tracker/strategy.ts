@@ -17,10 +17,11 @@ export interface Triggers {
 
 /** @throws TypeError for what is no strategy */
 export function triggersOf(strategy: Strategy): Triggers {
+  // What is no object has no such properties.
   const { every = Infinity, intervalMs = Infinity } =
-    strategy === 'auto' ? { every: 1 } : strategy === 'manual' ? {} : (strategy ?? { every: 0 });
-  const none = every === Infinity && intervalMs === Infinity && strategy !== 'manual';
-  if (none || !fits(every) || !fits(intervalMs)) {
+    strategy === 'auto' ? { every: 1 } : (Object(strategy) as Partial<Triggers>);
+  const manual = every === Infinity && intervalMs === Infinity;
+  if (manual !== (strategy === 'manual') || !fits(every) || !fits(intervalMs)) {
     throw new TypeError(`strategy ${quote(strategy)}: give 'auto', 'manual' or { every: records, intervalMs: ms }`);
   }
   return { every, intervalMs };

@@ -14,23 +14,24 @@ export interface WindowRules {
 export interface Entry {
   readonly offset: Offset;
   readonly begunAt: number;
-  state: 'open' | 'done' | 'abandoned';
+  state: 'open' | 'done' | 'abandoned' | 'passed';
 }
 
 /**
- * The tickets of one reading of a source, in a power-of-two ring: begin and finish cost amortised O(1) whatever the
- * order, and finishing allocates nothing.
+ * The tickets of one reading of a source, numbered as they begin, in a power-of-two ring: begin and finish cost amortised
+ * O(1) whatever the order, and finishing allocates nothing.
  */
 export class Window {
   /** Tickets begun and not finished. */
   open = 0;
   readonly #rules: WindowRules;
   readonly #blocked: (offset: Offset) => void;
-  #ring: (Entry | undefined)[] = Array.from({ length: 16 });
-  /** The oldest that the watermark has not passed, and how many there are from it on. */
-  #head = 0;
-  #size = 0;
-  #reported: Entry | undefined;
+  #ring: (Entry | undefined)[] = [undefined];
+  /** How many have begun, and how many of them the watermark has passed: the number of the next, and of the head. */
+  #begun = 0;
+  #passed = 0;
+  /** The number of the head that was last told of. */
+  #told = -1;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Those who wait for room, in order. */
   readonly #waiting: (() => void)[] = [];
@@ -40,17 +41,18 @@ export class Window {
     this.#blocked = blocked;
   }
 
+  /** Tickets that the watermark has not passed. */
   get size(): number {
-    return this.#size;
+    return this.#begun - this.#passed;
   }
 
   get full(): boolean {
-    return this.#size >= this.#rules.maxInFlight;
+    return this.size >= this.#rules.maxInFlight;
   }
 
-  /** The last begun that the watermark has not passed. */
+  /** The last begun. */
   get newest(): Offset | undefined {
-    return this.#at(this.#size - 1)?.offset;
+    return this.#at(this.#begun - 1)?.offset;
   }
 
   /** Resolves when there is room for one more. */
@@ -59,13 +61,10 @@ export class Window {
   }
 
   begin(offset: Offset): Entry {
-    const { length } = this.#ring;
-    if (this.#size === length) {
-      this.#ring = Array.from({ length: 2 * length }, (_, i) => (i < length ? this.#at(i) : undefined));
-      this.#head = 0;
-    }
+    // Twice the ring has each ticket where twice the length looks for it.
+    if (this.size === this.#ring.length) this.#ring = this.#ring.concat(this.#ring);
     const entry: Entry = { offset, begunAt: this.#rules.now(), state: 'open' };
-    this.#ring[(this.#head + this.#size++) & (this.#ring.length - 1)] = entry;
+    this.#ring[this.#begun++ & (this.#ring.length - 1)] = entry;
     this.open++;
     this.#watch();
     return entry;
@@ -81,11 +80,10 @@ export class Window {
 
   /** Moves the watermark over the next processed event. @returns its offset; undefined where the head is not done */
   advance(): Offset | undefined {
-    const head = this.#at(0);
+    const head = this.#at(this.#passed);
     if (head?.state !== 'done') return undefined;
-    this.#ring[this.#head] = undefined;
-    this.#head = (this.#head + 1) & (this.#ring.length - 1);
-    this.#size--;
+    head.state = 'passed';
+    this.#passed++;
     this.#waiting.shift()?.();
     this.#watch();
     return head.offset;
@@ -97,23 +95,25 @@ export class Window {
     for (const wake of this.#waiting) wake();
   }
 
-  #at(place: number): Entry | undefined {
-    return this.#ring[(this.#head + place) & (this.#ring.length - 1)];
+  #at(number: number): Entry | undefined {
+    return this.#ring[number & (this.#ring.length - 1)];
   }
 
   /** Looks at the head when it has had its time; a younger one has taken its place by then, or it is stuck. */
   #watch(): void {
-    const head = this.#at(0);
-    if (this.#timer !== undefined || !head || head === this.#reported) return;
+    const number = this.#passed;
+    const head = this.#at(number);
     const { stuckAfterMs, now } = this.#rules;
     // What `setTimeout` cannot wait for is not waited for.
-    if (stuckAfterMs >= 2 ** 31) return;
+    if (this.#timer !== undefined || this.size === 0 || !head || number === this.#told || stuckAfterMs >= 2 ** 31) return;
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;
-        if (head !== this.#at(0)) return this.#watch();
-        this.#reported = head;
-        this.#blocked(head.offset);
+        if (number === this.#passed) {
+          this.#told = number;
+          this.#blocked(head.offset);
+        }
+        this.#watch();
       },
       head.begunAt + stuckAfterMs - now(),
     );

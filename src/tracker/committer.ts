@@ -1,8 +1,8 @@
 import type { Checkpoint } from '../checkpoint.ts';
 import { OffsetError, StorageError, quote } from '../errors.ts';
-import type { OffsetStore } from '../store.ts';
 import { Cycle } from './cycle.ts';
 import type { Position } from './position.ts';
+import type { Rules } from './rules.ts';
 import type { CommitOutcome } from './types.ts';
 
 /**
@@ -10,21 +10,15 @@ import type { CommitOutcome } from './types.ts';
  * into the next one, the latest offset each.
  */
 export class Committer {
-  readonly #store: OffsetStore;
+  readonly #rules: Rules;
   readonly #failed: (position: Position, error: unknown, cycle: Cycle) => void;
-  readonly #now: () => number;
   #asked = new Map<Position, Cycle>();
   #chain: Promise<unknown> | undefined;
 
   /** @param failed is to reject the cycle */
-  constructor(
-    store: OffsetStore,
-    now: () => number,
-    failed: (position: Position, error: unknown, cycle: Cycle) => void,
-  ) {
-    this.#store = store;
+  constructor(rules: Rules, failed: (position: Position, error: unknown, cycle: Cycle) => void) {
+    this.#rules = rules;
     this.#failed = failed;
-    this.#now = now;
   }
 
   /** Asks for a commit of what is recorded now. */
@@ -62,11 +56,11 @@ export class Committer {
     try {
       const batch = new Map<string, Checkpoint>();
       for (const [source, [position, cycle]] of jobs) {
-        if (position.life === cycle.life && position.pending) batch.set(source, position.checkpoint(this.#now()));
+        if (position.life === cycle.life && position.pending) batch.set(source, position.checkpoint(this.#rules.now()));
         else this.#settle(jobs, position, cycle);
       }
       if (batch.size === 0) return;
-      const stands = await this.#store.commit(batch);
+      const stands = await this.#rules.store.commit(batch);
       for (const [source, [position, cycle]] of jobs) {
         this.#meet(position, cycle, stands.get(source));
         this.#settle(jobs, position, cycle);
@@ -89,7 +83,7 @@ export class Committer {
   async #learn(position: Position, cycle: Cycle): Promise<void> {
     if (position.known) return;
     try {
-      position.learn(await this.#store.get(position.source));
+      position.learn(await this.#rules.store.get(position.source));
     } catch (error) {
       this.#failed(position, error, cycle);
     }

@@ -2,15 +2,15 @@ import { type Checkpoint, type CompareCustom, compareInEpoch, join } from '../ch
 import { InvalidOffsetError, quote } from '../errors.ts';
 import { type Offset, asOffset, equals, format, isConcrete } from '../offset.ts';
 import type { Cycle } from './cycle.ts';
-import type { Listeners } from './listeners.ts';
+import type { Rules } from './rules.ts';
 import type { SourceStatus, TrackerEvent } from './types.ts';
-import type { Window } from './window.ts';
+import { Window } from './window.ts';
 
 /** All that a tracker knows of one source. Whatever moves `committed` is a join. */
 export class Position {
   readonly source: string;
-  readonly compare: CompareCustom | undefined;
-  readonly #listeners: Listeners;
+  readonly #rules: Rules;
+  readonly #compare: CompareCustom | undefined;
 
   /** What the store holds, as far as is known. */
   committed: Checkpoint | undefined;
@@ -40,14 +40,15 @@ export class Position {
   lastError: unknown;
   role: SourceStatus['role'];
 
-  window: Window | undefined;
+  window: Window;
   /** Tickets finished twice, or after their window was void. */
   voidTickets = 0;
 
-  constructor(source: string, compare: CompareCustom | undefined, listeners: Listeners) {
+  constructor(source: string, rules: Rules) {
     this.source = source;
-    this.compare = compare;
-    this.#listeners = listeners;
+    this.#rules = rules;
+    this.#compare = rules.store.compare;
+    this.window = new Window(this.source, this.#rules);
   }
 
   get recorded(): Offset | undefined {
@@ -56,13 +57,14 @@ export class Position {
 
   /** @throws InvalidOffsetError for what cannot be recorded here */
   check(offset: Offset): void {
-    const at = this.window?.newest ?? this.#last ?? this.#head ?? this.committed?.offset;
+    const at = this.window.newest ?? this.#last ?? this.#head ?? this.committed?.offset;
     this.#checkKind(asOffset(offset, this.source), at);
   }
 
   /** Takes a checked offset as processed. An offset at or below this reading's place changes nothing. */
   record(offset: Offset): void {
-    const { source, compare } = this;
+    const { source } = this;
+    const compare = this.#compare;
     if (equals(offset, this.#last)) return;
     if (compareInEpoch(offset, this.#rank + 1, this.#last, this.#rank, source, compare) <= 0) return;
     this.#rank++;
@@ -88,7 +90,7 @@ export class Position {
     this.epoch = stored?.epoch ?? 0;
     this.#rank += stored?.rank ?? 0;
     this.#headRank += stored?.rank ?? 0;
-    if (stored) this.committed = join(this.committed, stored, this.source, this.compare);
+    if (stored) this.committed = join(this.committed, stored, this.source, this.#compare);
     try {
       if (this.#head) this.#checkKind(this.#head, stored?.offset);
     } catch (error) {
@@ -104,7 +106,7 @@ export class Position {
   /** Joins a checkpoint met in the store or in a message; one of a later epoch than this tracker's fences the source. */
   meet(checkpoint: Checkpoint, origin: TrackerEvent['origin']): void {
     const before = this.committed;
-    const joined = join(before, checkpoint, this.source, this.compare);
+    const joined = join(before, checkpoint, this.source, this.#compare);
     // Before its own epoch is known a tracker can tell a reset only by its rank, 0, which no recorded offset has.
     const later = this.known
       ? checkpoint.epoch > this.epoch
@@ -123,7 +125,7 @@ export class Position {
   }
 
   tell(type: TrackerEvent['type'], origin: TrackerEvent['origin']): void {
-    this.#listeners.tell(type, origin, this.source, this.committed?.offset);
+    this.#rules.listeners.tell(type, origin, this.source, this.committed?.offset);
   }
 
   /** Starts a new life at a checkpoint (undefined: nothing is stored): all that was recorded before is void. */
@@ -144,9 +146,14 @@ export class Position {
     this.#rank = committed?.rank ?? 0;
     this.#last = committed?.offset;
     this.fenced = false;
-    this.window?.drop();
-    this.window = undefined;
+    this.drop();
     this.#weigh();
+  }
+
+  /** The tickets that have begun are void. */
+  drop(): void {
+    this.window.drop();
+    this.window = new Window(this.source, this.#rules);
   }
 
   #weigh(): void {
@@ -156,7 +163,7 @@ export class Position {
       (committed === undefined ||
         !this.known ||
         committed.epoch < this.epoch ||
-        compareInEpoch(this.#head, this.#headRank, committed.offset, committed.rank, this.source, this.compare) > 0);
+        compareInEpoch(this.#head, this.#headRank, committed.offset, committed.rank, this.source, this.#compare) > 0);
   }
 
   #checkKind(offset: Offset, at: Offset | undefined): void {

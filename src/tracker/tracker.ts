@@ -8,9 +8,10 @@ import type { Cycle } from './cycle.ts';
 import { watchPage } from './lifecycle.ts';
 import { Listeners, guard } from './listeners.ts';
 import { Position } from './position.ts';
+import type { Rules } from './rules.ts';
 import { type Triggers, triggersOf } from './strategy.ts';
 import type { CommitOutcome, RecordOutcome, SourceStatus, Ticket, TrackerEvent, TrackerOptions } from './types.ts';
-import { type Entry, Window, type WindowRules } from './window.ts';
+import type { Entry, Window } from './window.ts';
 
 // Not every supported browser has the symbol; code that `await using` is compiled to falls back on this one too.
 const asyncDispose: typeof Symbol.asyncDispose = /* @__PURE__ */ (() =>
@@ -21,11 +22,9 @@ export class OffsetTracker {
   readonly store: OffsetStore;
   readonly #options: TrackerOptions;
   readonly #triggers: Triggers;
-  readonly #rules: WindowRules;
-  readonly #now: () => number;
+  readonly #rules: Rules;
   readonly #committer: Committer;
   readonly #positions = new Map<string, Position>();
-  readonly #listeners = new Listeners();
   /** One answer for all, so that a record allocates nothing. */
   readonly #answers = {
     pending: Promise.resolve('pending' as const),
@@ -42,11 +41,10 @@ export class OffsetTracker {
     this.store = store;
     this.#options = options;
     this.#triggers = triggersOf(options.strategy ?? 'auto');
-    this.#now = options.now ?? Date.now;
-    const { maxInFlight = 1024, stuckAfterMs = 60_000 } = options;
+    const { maxInFlight = 1024, stuckAfterMs = 60_000, now = Date.now } = options;
     if (!(maxInFlight >= 1)) throw new TypeError(`maxInFlight ${maxInFlight}: give 1 or more`);
-    this.#rules = { maxInFlight, stuckAfterMs, now: this.#now };
-    this.#committer = new Committer(store, this.#now, (position, error, cycle) => this.#failed(position, error, cycle));
+    this.#rules = { store, listeners: new Listeners(), now, maxInFlight, stuckAfterMs };
+    this.#committer = new Committer(this.#rules, (position, error, cycle) => this.#failed(position, error, cycle));
   }
 
   /**
@@ -77,7 +75,7 @@ export class OffsetTracker {
     try {
       const position = this.#position(source);
       if (position.fenced) return this.#answers.fenced;
-      if (position.window?.size) return this.begin(source, offset).done();
+      if (position.window.size > 0) return this.begin(source, offset).done();
       position.check(offset);
       position.record(offset);
       return this.#recorded(position, 1);
@@ -154,14 +152,14 @@ export class OffsetTracker {
    */
   begin(source: string, offset: Offset): Ticket {
     const position = this.#position(source);
-    if (!position.fenced) position.check(offset);
-    const window = position.fenced ? undefined : (position.window ??= this.#window(source));
-    if (window?.full) {
+    const { window, fenced } = position;
+    if (!fenced) position.check(offset);
+    if (window.full) {
       throw new OffsetError('in-flight', `${window.size} events of ${quote(source)} in flight: await ready() first`, {
         source,
       });
     }
-    const entry = window?.begin(offset);
+    const entry = fenced ? undefined : window.begin(offset);
     return {
       offset,
       done: () => this.#finish(position, window, entry, 'done'),
@@ -171,13 +169,13 @@ export class OffsetTracker {
 
   /** Resolves when one more ticket may begin. */
   async ready(source: string): Promise<void> {
-    await this.#position(source).window?.room();
+    await this.#position(source).window.room();
   }
 
   /** Listens to commits, resets and troubles, here and elsewhere. @returns a function that ends it */
   subscribe(listener: (event: TrackerEvent) => void): () => void {
     this.#start();
-    return this.#listeners.add(listener);
+    return this.#rules.listeners.add(listener);
   }
 
   /** What is known of a source, without asking the store. */
@@ -187,7 +185,7 @@ export class OffsetTracker {
       recorded,
       committed: committed?.offset,
       pending: pending ? recorded : undefined,
-      inFlight: window?.open ?? 0,
+      inFlight: window.open,
       lastCommitAt: committed?.committedAt,
       epoch,
       fenced,
@@ -227,7 +225,7 @@ export class OffsetTracker {
     let position = this.#positions.get(source);
     if (position === undefined) {
       if (typeof source !== 'string') throw new TypeError(`a source is a string, found ${quote(source)}`);
-      position = new Position(source, this.store.compare, this.#listeners);
+      position = new Position(source, this.#rules);
       this.#positions.set(source, position);
     }
     return position;
@@ -260,9 +258,9 @@ export class OffsetTracker {
     }
     const { every, intervalMs } = this.#triggers;
     const timed = intervalMs < Infinity;
-    if (position.unasked === 0 && timed) position.firstAt = this.#now();
+    if (position.unasked === 0 && timed) position.firstAt = this.#rules.now();
     position.unasked += count;
-    if (position.unasked >= every || (timed && this.#now() - position.firstAt >= intervalMs)) {
+    if (position.unasked >= every || (timed && this.#rules.now() - position.firstAt >= intervalMs)) {
       return this.#committer.ask(position);
     }
     if (timed) this.#arm(position);
@@ -286,30 +284,22 @@ export class OffsetTracker {
       guard(() => onError(error, source));
     }
     cycle.reject(error);
-    this.#listeners.tell('error', 'local', source, undefined, error);
+    this.#rules.listeners.tell('error', 'local', source, undefined, error);
   }
 
   #finish(
     position: Position,
-    window: Window | undefined,
+    window: Window,
     entry: Entry | undefined,
     state: 'done' | 'abandoned',
   ): Promise<RecordOutcome> {
-    if (!window || !entry || position.window !== window) {
+    if (!entry || position.window !== window) {
       position.voidTickets++;
       return this.#answers.fenced;
     }
-    if (!window.finish(entry, state)) {
-      position.voidTickets++;
-      return this.#answers.pending;
-    }
-    let passed = 0;
-    for (let offset = window.advance(); offset; offset = window.advance(), passed++) position.record(offset);
-    return passed > 0 ? this.#recorded(position, passed) : this.#answers.pending;
-  }
-
-  #window(source: string): Window {
-    return new Window(this.#rules, (offset) => this.#listeners.tell('blocked', 'local', source, offset));
+    const passed = window.finish(entry, state, position);
+    if (passed === undefined) position.voidTickets++;
+    return passed ? this.#recorded(position, passed) : this.#answers.pending;
   }
 
   /** With no commit under way, whose answer could not be told from a reset by somebody else. */
@@ -319,7 +309,7 @@ export class OffsetTracker {
       for (;;) {
         const stored = await this.store.get(source);
         const epoch = Math.max(stored?.epoch ?? 0, position.committed?.epoch ?? 0) + 1;
-        const mine: Checkpoint = { epoch, rank: 0, offset, committedAt: this.#now() };
+        const mine: Checkpoint = { epoch, rank: 0, offset, committedAt: this.#rules.now() };
         const stands = (await this.store.commit(new Map([[source, mine]]))).get(source);
         // Another reset of the same epoch may have won: ours came later, so it goes on top.
         if (stands?.epoch !== epoch || stands.rank !== 0 || !equals(stands.offset, offset)) continue;
@@ -344,7 +334,13 @@ export class OffsetTracker {
         break;
       case 'health':
         this.#degraded = change.error;
-        this.#listeners.tell(change.error ? 'degraded' : 'recovered', 'local', undefined, undefined, change.error);
+        this.#rules.listeners.tell(
+          change.error ? 'degraded' : 'recovered',
+          'local',
+          undefined,
+          undefined,
+          change.error,
+        );
     }
   }
 
@@ -355,7 +351,7 @@ export class OffsetTracker {
   #leave(): void {
     const batch = new Map<string, Checkpoint>();
     for (const position of this.#positions.values()) {
-      if (position.pending) batch.set(position.source, position.checkpoint(this.#now()));
+      if (position.pending) batch.set(position.source, position.checkpoint(this.#rules.now()));
     }
     if (batch.size > 0) this.store.commitOnHide?.(batch);
     this.store.suspend?.();
@@ -366,7 +362,7 @@ export class OffsetTracker {
     for (const position of this.#positions.values()) {
       this.store.get(position.source).then(
         (stored) => stored && position.meet(stored, 'remote'),
-        (error: unknown) => this.#listeners.tell('error', 'local', position.source, undefined, error),
+        (error: unknown) => this.#rules.listeners.tell('error', 'local', position.source, undefined, error),
       );
     }
   }
@@ -383,8 +379,7 @@ export class OffsetTracker {
     this.#stop?.();
     for (const position of this.#positions.values()) {
       clearTimeout(position.timer);
-      position.window?.drop();
-      position.window = undefined;
+      position.drop();
     }
   }
 }

@@ -1,14 +1,5 @@
 import type { Offset } from '../offset.ts';
-
-/** What the windows of one tracker have in common. */
-export interface WindowRules {
-  /** Tickets from the oldest unfinished to the newest. */
-  readonly maxInFlight: number;
-  /** Ms after which a ticket that holds the watermark up is reported, once. */
-  readonly stuckAfterMs: number;
-  /** The clock, in ms. */
-  readonly now: () => number;
-}
+import type { Rules } from './rules.ts';
 
 /** An event's place in a window. */
 export interface Entry {
@@ -24,8 +15,8 @@ export interface Entry {
 export class Window {
   /** Tickets begun and not finished. */
   open = 0;
-  readonly #rules: WindowRules;
-  readonly #blocked: (offset: Offset) => void;
+  readonly #source: string;
+  readonly #rules: Rules;
   #ring: (Entry | undefined)[] = [undefined];
   /** How many have begun, and how many of them the watermark has passed: the number of the next, and of the head. */
   #begun = 0;
@@ -36,9 +27,9 @@ export class Window {
   /** Those who wait for room, in order. */
   readonly #waiting: (() => void)[] = [];
 
-  constructor(rules: WindowRules, blocked: (offset: Offset) => void) {
+  constructor(source: string, rules: Rules) {
+    this.#source = source;
     this.#rules = rules;
-    this.#blocked = blocked;
   }
 
   /** Tickets that the watermark has not passed. */
@@ -70,23 +61,23 @@ export class Window {
     return entry;
   }
 
-  /** @returns false where it has been finished before */
-  finish(entry: Entry, state: 'done' | 'abandoned'): boolean {
-    if (entry.state !== 'open') return false;
+  /**
+   * Finishes a ticket, and records what the watermark passes thereby.
+   * @returns how many events that are; undefined where the ticket was finished before
+   */
+  finish(entry: Entry, state: 'done' | 'abandoned', position: { record(offset: Offset): void }): number | undefined {
+    if (entry.state !== 'open') return undefined;
     entry.state = state;
     this.open--;
-    return true;
-  }
-
-  /** Moves the watermark over the next processed event. @returns its offset; undefined where the head is not done */
-  advance(): Offset | undefined {
-    const head = this.#at(this.#passed);
-    if (head?.state !== 'done') return undefined;
-    head.state = 'passed';
-    this.#passed++;
-    this.#waiting.shift()?.();
+    const before = this.#passed;
+    for (let head = this.#at(before); head?.state === 'done'; head = this.#at(this.#passed)) {
+      head.state = 'passed';
+      this.#passed++;
+      position.record(head.offset);
+      this.#waiting.shift()?.();
+    }
     this.#watch();
-    return head.offset;
+    return this.#passed - before;
   }
 
   /** Reading starts again without these tickets: nobody waits for room here, or for the head. */
@@ -103,15 +94,16 @@ export class Window {
   #watch(): void {
     const number = this.#passed;
     const head = this.#at(number);
-    const { stuckAfterMs, now } = this.#rules;
+    const { stuckAfterMs, now, listeners } = this.#rules;
     // What `setTimeout` cannot wait for is not waited for.
-    if (this.#timer !== undefined || this.size === 0 || !head || number === this.#told || stuckAfterMs >= 2 ** 31) return;
+    if (this.#timer !== undefined || this.size === 0 || !head || number === this.#told || stuckAfterMs >= 2 ** 31)
+      return;
     this.#timer = setTimeout(
       () => {
         this.#timer = undefined;
         if (number === this.#passed) {
           this.#told = number;
-          this.#blocked(head.offset);
+          listeners.tell('blocked', 'local', this.#source, head.offset);
         }
         this.#watch();
       },

@@ -1,0 +1,14 @@
+import type { OffsetStore } from '../store.ts';
+import type { Listeners } from './listeners.ts';
+
+/** What the parts of one tracker have in common. */
+export interface Rules {
+  readonly store: OffsetStore;
+  readonly listeners: Listeners;
+  /** The clock, in ms. */
+  readonly now: () => number;
+  /** Tickets of a source from the oldest unfinished to the newest. */
+  readonly maxInFlight: number;
+  /** Ms after which a ticket that holds the watermark up is reported, once. */
+  readonly stuckAfterMs: number;
+}

@@ -105,15 +105,16 @@ export class FeedExpiredError extends OffsetError {
 
 /** A value as error messages show it: quoted, escaped, and cut to a length that fits a log line. */
 export function quote(value: unknown): string {
-  let text: string | undefined;
+  let text: string;
   try {
-    text = JSON.stringify(value, (_, inner: unknown) => {
-      if (typeof inner === 'bigint') return `${inner}n`;
-      return typeof inner === 'number' && !Number.isFinite(inner) ? String(inner) : inner;
-    });
+    text =
+      JSON.stringify(value, (_, inner: unknown) => {
+        if (typeof inner === 'bigint') return `${inner}n`;
+        return typeof inner === 'number' && !Number.isFinite(inner) ? String(inner) : inner;
+      }) ?? String(value);
   } catch {
     // A cycle or a throwing getter: the kind of thing it is says enough.
+    text = `a ${typeof value}`;
   }
-  text ??= typeof value === 'function' || typeof value === 'object' ? `a ${typeof value}` : String(value);
   return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }

@@ -67,22 +67,15 @@ export function asCheckpoint(value: unknown, source: string, where: string): Che
 /** The error that tells of what was found where a checkpoint should be. */
 export function unreadable(found: unknown, source: string, where: string, options?: ErrorOptions): SerializationError {
   return new SerializationError(
-    `${where} holds no readable checkpoint for ${quote(source)}: found ${quote(found)}. It is left as it is; clearAll() or removing it by hand starts anew`,
+    `${where}: ${quote(found)} for ${quote(source)} is no checkpoint: remove it by hand, or all with clearAll()`,
     { source, ...options },
   );
 }
 
 /** Whether a value is a whole checkpoint. */
 export function isCheckpoint(value: unknown): value is Checkpoint {
-  if (typeof value !== 'object' || value === null) return false;
-  const { epoch, rank, offset, committedAt } = value as Partial<Record<keyof Checkpoint, unknown>>;
-  return (
-    isCount(epoch) &&
-    isCount(rank) &&
-    (offset === undefined || isOffset(offset)) &&
-    typeof committedAt === 'number' &&
-    Number.isFinite(committedAt)
-  );
+  const { epoch, rank, offset, committedAt } = Object(value) as Partial<Record<keyof Checkpoint, unknown>>;
+  return isCount(epoch) && isCount(rank) && (offset === undefined || isOffset(offset)) && Number.isFinite(committedAt);
 }
 
 function isCount(value: unknown): boolean {

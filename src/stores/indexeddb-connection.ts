@@ -164,11 +164,11 @@ function openDatabase(
       setTimeout(() => {
         // Whoever waited is gone. A connection that nobody knows of would block other tabs for ever.
         request.onsuccess = () => request.result.close();
-        reject(new StorageError(`opening IndexedDB ${quote(name)} took over ${ms} ms: ${hint}`, { retryable: true }));
+        reject(new StorageError(`IndexedDB ${quote(name)}: opening took over ${ms} ms: ${hint}`, { retryable: true }));
       }, ms);
     let timer = limit(openTimeoutMs);
     request.onblocked = () => {
-      hint = 'blocked by another tab with an older version: close it';
+      hint = 'blocked by another tab: close it';
     };
     request.onupgradeneeded = () => {
       clearTimeout(timer);
@@ -198,8 +198,8 @@ function isTransient(error: unknown): boolean {
 const advice: Readonly<Record<string, string>> = {
   QuotaExceededError: 'no room left: free storage of this site',
   SecurityError: 'storage is forbidden here: use another store',
-  VersionError: 'a newer version is stored: reload the page, or give your own database as db',
-  NotFoundError: 'no object store in it: call createOffsetStore(db) in its upgrade, or choose another name',
+  VersionError: 'a newer version is stored: reload, or give your own db',
+  NotFoundError: 'no object store in it: call createOffsetStore(db) in its upgrade, or use another name',
 };
 
 function asOffsetError(cause: unknown, name: string, retryable: boolean): OffsetError {
@@ -209,7 +209,7 @@ function asOffsetError(cause: unknown, name: string, retryable: boolean): Offset
 }
 
 function closedError(name: string): OffsetError {
-  return new OffsetError('closed', `the store of IndexedDB ${quote(name)} is closed: make a new one`);
+  return new OffsetError('closed', `IndexedDB ${quote(name)}: the store is closed: make a new one`);
 }
 
 function unwrapped(db: AnyDatabase): IDBDatabase {

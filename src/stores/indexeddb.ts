@@ -72,14 +72,15 @@ export class IndexedDBOffsetStore implements OffsetStore {
     let moved = false;
     await this.#transact('readwrite', (store) =>
       [...batch].map(async ([source, incoming]) => {
-        const records = await store.getAll(rangeOf(source));
+        const range = rangeOf(source);
+        const records = await store.getAll(range);
         const stored = this.#join(records).get(source);
         const next = join(stored, incoming, source, this.compare);
         stands.set(source, next);
         moved ||= next !== stored;
-        const slots = records.filter(({ slot }) => slot !== '');
-        if (next !== stored || slots.length > 0) await store.put({ ...next, source, slot: '' });
-        await Promise.all(slots.map(({ slot }) => store.delete([source, slot])));
+        const hasSlots = records.some(({ slot }) => slot);
+        if (hasSlots) await store.delete(range);
+        if (hasSlots || next !== stored) await store.put({ ...next, source, slot: '' });
       }),
     );
     if (moved) this.#channel.post({ type: 'commit', batch: stands });
@@ -223,5 +224,5 @@ function rangeOf(source: string): IDBKeyRange {
 }
 
 function isDatabase(db: DatabaseSource | undefined): db is AnyDatabase {
-  return typeof db === 'object' && 'objectStoreNames' in db;
+  return !!db && 'objectStoreNames' in db;
 }

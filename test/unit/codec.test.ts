@@ -51,7 +51,7 @@ describe('a checkpoint as text', () => {
     }
     expect(thrown).toBeInstanceOf(SerializationError);
     expect(thrown).toMatchObject({ source: 'orders' });
-    expect((thrown as Error).message).toMatch(/^drawer 7 .*"orders"/);
+    expect((thrown as Error).message).toMatch(/^drawer 7: .*"orders"/);
   });
 
   it('is a checkpoint or a SerializationError, whatever the text', () => {

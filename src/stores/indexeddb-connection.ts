@@ -71,13 +71,15 @@ export class Connection {
     for (let attempt = 1; ; attempt++) {
       let link: Link | undefined;
       try {
+        this.#checkOpen();
         link = await this.#open();
         link.users++;
+        this.#checkOpen();
         const result = await operation(link.db);
         this.#onHealth();
         return result;
       } catch (error) {
-        if (this.closed) throw closedError(this.#name);
+        this.#checkOpen();
         const lost = isTransient(error);
         const failure = asOffsetError(error, this.#name, lost && link !== undefined);
         if (failure.source === undefined) this.#onHealth(failure);
@@ -95,13 +97,14 @@ export class Connection {
 
   close(): void {
     this.closed = true;
-    const link = this.current;
-    this.#forget();
-    if (link) this.#closeIdle(link);
+    if (this.current) this.#closeIdle(this.current);
+  }
+
+  #checkOpen(): void {
+    if (this.closed) throw new OffsetError('closed', `IndexedDB ${quote(this.#name)} is closed: make a new store`);
   }
 
   #open(): Promise<Link> {
-    if (this.closed) throw closedError(this.#name);
     return (this.#opening ??= this.#connect().catch((error) => {
       this.#forget();
       throw error;
@@ -119,10 +122,6 @@ export class Connection {
     }
     // What is stored is checked as it is read, whatever this says.
     const link: Link = { db: wrap(raw) as unknown as Database, users: 0 };
-    if (this.closed) {
-      this.#closeIdle(link);
-      throw closedError(name);
-    }
     const lost = (): boolean => link === this.current && this.#forget();
     if (!source) {
       // Another tab waits for this one to let go, to upgrade or delete the database.
@@ -148,7 +147,7 @@ export class Connection {
 
   // WebKit forgets to tell the other transactions of a connection that is closed while one aborts: they would hang.
   #closeIdle(link: Link): void {
-    if (link !== this.current && link.users === 0 && !this.#options.db) link.db.close();
+    if ((this.closed || link !== this.current) && link.users === 0 && !this.#options.db) link.db.close();
   }
 }
 
@@ -206,10 +205,6 @@ function asOffsetError(cause: unknown, name: string, retryable: boolean): Offset
   if (cause instanceof OffsetError) return cause;
   const { name: kind, message } = cause as Error; // IndexedDB throws nothing else.
   return new StorageError(`IndexedDB ${quote(name)}: ${advice[kind] ?? `${kind}: ${message}`}`, { cause, retryable });
-}
-
-function closedError(name: string): OffsetError {
-  return new OffsetError('closed', `IndexedDB ${quote(name)}: the store is closed: make a new one`);
 }
 
 function unwrapped(db: AnyDatabase): IDBDatabase {

@@ -20,7 +20,7 @@ export type StoreChange =
   | { readonly type: 'commit'; readonly batch: Batch }
   | { readonly type: 'clearAll' }
   /** The store stopped working (with the error) or works again (without). Raised once each. */
-  | { readonly type: 'health'; readonly error?: Error };
+  | { readonly type: 'health'; readonly error?: Error | undefined };
 
 /**
  * Where checkpoints live. Every write is a join, so that late, repeated and reordered writes change nothing. Whether an

@@ -20,7 +20,7 @@ export class TabChannel {
   readonly #commit: (batch: Batch) => Promise<Batch>;
   readonly #listeners = new Set<Listener>();
   #channel: BroadcastChannel | undefined;
-  #failing = false;
+  #failure: Error | undefined;
 
   /**
    * @param storeId tells stores apart that do not share their checkpoints
@@ -55,9 +55,9 @@ export class TabChannel {
 
   /** Tells this tab's listeners, once each, that the store has failed or, without an error, that it works again. */
   health(error?: Error): void {
-    if (this.#failing === !!error || this.#listeners.size === 0) return;
-    this.#failing = !!error;
-    this.#tell(error ? { type: 'health', error } : { type: 'health' });
+    if (!!this.#failure === !!error || this.#listeners.size === 0) return;
+    this.#failure = error;
+    this.#tell({ type: 'health', error });
   }
 
   suspend(): void {
@@ -97,8 +97,7 @@ export class TabChannel {
 
 // Any script of the origin, also an older version of this one, can post here.
 function isMessage(data: unknown): data is Message {
-  if (typeof data !== 'object' || data === null) return false;
-  const { type, batch } = data as { type?: unknown; batch?: unknown };
+  const { type, batch } = Object(data) as { readonly type?: unknown; readonly batch?: unknown };
   if (type === 'clearAll') return true;
   return (
     (type === 'commit' || type === 'leaving') &&

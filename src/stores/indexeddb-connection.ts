@@ -83,7 +83,7 @@ export class Connection {
         const lost = isTransient(error);
         const failure = asOffsetError(error, this.#name, lost && link !== undefined);
         if (failure.source === undefined) this.#onHealth(failure);
-        if (lost && link && link === this.current) this.#forget();
+        if (lost && link) this.#forget(link);
         if (!lost || attempt >= (link ? 2 : 3)) throw failure;
       } finally {
         if (link) {
@@ -106,7 +106,7 @@ export class Connection {
 
   #open(): Promise<Link> {
     return (this.#opening ??= this.#connect().catch((error) => {
-      this.#forget();
+      this.#forget(undefined);
       throw error;
     }));
   }
@@ -122,17 +122,16 @@ export class Connection {
     }
     // What is stored is checked as it is read, whatever this says.
     const link: Link = { db: wrap(raw) as unknown as Database, users: 0 };
-    const lost = (): boolean => link === this.current && this.#forget();
     if (!source) {
       // Another tab waits for this one to let go, to upgrade or delete the database.
       raw.onversionchange = () => {
-        lost();
+        this.#forget(link);
         raw.close();
       };
     }
     raw.addEventListener('close', () => {
-      if (!lost()) return;
-      this.#onHealth(asOffsetError(new Error('the browser closed the connection'), name, true));
+      if (!this.#forget(link)) return;
+      this.#onHealth(new StorageError(`IndexedDB ${quote(name)}: the browser closed it`, { retryable: true }));
       // A page that goes away can only write to an open database.
       this.run(() => {}).catch(() => {});
     });
@@ -140,7 +139,9 @@ export class Connection {
     return link;
   }
 
-  #forget(): true {
+  /** @param link what was lost; undefined: what was being opened. @returns whether it was in use */
+  #forget(link: Link | undefined): boolean {
+    if (link !== this.current) return false;
     this.current = this.#opening = undefined;
     return true;
   }

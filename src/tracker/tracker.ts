@@ -94,13 +94,13 @@ export class OffsetTracker {
   /** Commits all that is pending in one store write. Rejects with the first failure, after all others have ended. */
   async commitAll(): Promise<Map<string, CommitOutcome>> {
     this.#checkOpen();
+    const asked = new Map<string, Promise<CommitOutcome>>();
+    for (const position of this.#positions.values()) {
+      if (position.pending) asked.set(position.source, this.#committer.ask(position));
+    }
+    await Promise.allSettled(asked.values());
     const outcomes = new Map<string, CommitOutcome>();
-    const pending = [...this.#positions.values()].filter((position) => position.pending);
-    const settled = await Promise.allSettled(
-      pending.map(async (position) => outcomes.set(position.source, await this.#committer.ask(position))),
-    );
-    const failed = settled.find((result) => result.status === 'rejected');
-    if (failed) throw failed.reason;
+    for (const [source, outcome] of asked) outcomes.set(source, await outcome);
     return outcomes;
   }
 

@@ -156,7 +156,7 @@ function openDatabase(
   name: string,
   { indexedDB = globalThis.indexedDB, openTimeoutMs = 4000, upgradeTimeoutMs = 30_000 }: ConnectionOptions,
 ): Promise<IDBDatabase> {
-  if (!indexedDB) throw new UnsupportedError('there is no IndexedDB here: use another store');
+  if (!indexedDB) throw new UnsupportedError('no IndexedDB here: use another store');
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(name, 1);
     let hint = 'the browser does not answer';
@@ -196,8 +196,8 @@ function isTransient(error: unknown): boolean {
 }
 
 const advice: Readonly<Record<string, string>> = {
-  QuotaExceededError: 'no room left: free storage of this site',
-  SecurityError: 'storage is forbidden here: use another store',
+  QuotaExceededError: 'no room left: free storage',
+  SecurityError: 'forbidden here: use another store',
   VersionError: 'a newer version is stored: reload, or give your own db',
   NotFoundError: 'no object store in it: call createOffsetStore(db) in its upgrade, or use another name',
 };

@@ -13,7 +13,7 @@ interface PageHandlers {
  * cache, and phones do not fire them. @returns a function that ends it
  */
 export function watchPage({ hide, leave, restore }: PageHandlers): () => void {
-  if (typeof document === 'undefined') return () => {};
+  if (!globalThis.document) return () => {};
   const watching = new AbortController();
   const on = (turn: string, listener: (event: Event) => void): void =>
     // Those that are fired at the document reach the window while they are captured.

@@ -95,8 +95,8 @@ export class OffsetTracker {
   async commitAll(): Promise<Map<string, CommitOutcome>> {
     this.#checkOpen();
     const asked = new Map<string, Promise<CommitOutcome>>();
-    for (const position of this.#positions.values()) {
-      if (position.pending) asked.set(position.source, this.#committer.ask(position));
+    for (const [source, position] of this.#positions) {
+      if (position.pending) asked.set(source, this.#committer.ask(position));
     }
     await Promise.allSettled(asked.values());
     const outcomes = new Map<string, CommitOutcome>();
@@ -139,7 +139,7 @@ export class OffsetTracker {
   /** What is recorded and not yet durable, and nothing else. */
   getAllPending(): Map<string, Offset> {
     const offsets = new Map<string, Offset>();
-    for (const { source, pending, recorded } of this.#positions.values()) {
+    for (const [source, { pending, recorded }] of this.#positions) {
       if (pending && recorded) offsets.set(source, recorded);
     }
     return offsets;
@@ -350,8 +350,8 @@ export class OffsetTracker {
 
   #leave(): void {
     const batch = new Map<string, Checkpoint>();
-    for (const position of this.#positions.values()) {
-      if (position.pending) batch.set(position.source, position.checkpoint(this.#rules.now()));
+    for (const [source, position] of this.#positions) {
+      if (position.pending) batch.set(source, position.checkpoint(this.#rules.now()));
     }
     if (batch.size > 0) this.store.commitOnHide?.(batch);
     this.store.suspend?.();

@@ -118,7 +118,7 @@ export class Connection {
       ? unwrapped(await (typeof source === 'function' ? source() : source))
       : await openDatabase(name, this.#options);
     if (raw.name !== name) {
-      throw new StorageError(`db is named ${quote(raw.name)}, not ${quote(name)}: give that as name`);
+      throw new StorageError(`db is IndexedDB ${quote(raw.name)}, not ${quote(name)}: give that as name`);
     }
     // What is stored is checked as it is read, whatever this says.
     const link: Link = { db: wrap(raw) as unknown as Database, users: 0 };
@@ -204,8 +204,8 @@ const advice: Readonly<Record<string, string>> = {
 
 function asOffsetError(cause: unknown, name: string, retryable: boolean): OffsetError {
   if (cause instanceof OffsetError) return cause;
-  const { name: kind, message } = cause as Error; // IndexedDB throws nothing else.
-  return new StorageError(`IndexedDB ${quote(name)}: ${advice[kind] ?? `${kind}: ${message}`}`, { cause, retryable });
+  const hint = advice[(cause as Error).name] ?? String(cause); // IndexedDB throws nothing but errors.
+  return new StorageError(`IndexedDB ${quote(name)}: ${hint}`, { cause, retryable });
 }
 
 function unwrapped(db: AnyDatabase): IDBDatabase {

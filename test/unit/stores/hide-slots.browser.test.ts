@@ -1,16 +1,10 @@
-import { type IDBPDatabase, openDB, unwrap } from 'idb';
+import { type IDBPDatabase, unwrap } from 'idb';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Checkpoint } from '../../../src/checkpoint.ts';
 import { Offset } from '../../../src/offset.ts';
-import { IndexedDBOffsetStore, type IndexedDBOffsetStoreOptions } from '../../../src/stores/indexeddb.ts';
+import { at, commit, fail, freshName, open, raw } from './databases.ts';
 
-const opened: { close(): unknown }[] = [];
-let next = 0;
-
-afterEach(async () => {
-  vi.unstubAllGlobals();
-  for (const one of opened.splice(0)) await one.close();
-});
+afterEach(() => void vi.unstubAllGlobals());
 
 describe('what a page leaves in localStorage that is gone before it gets to the database', () => {
   const [early, late] = [Offset.timestamp('2026-01-02T03:04:05.678Z'), Offset.timestamp('2026-01-02T03:04:05.679Z')];
@@ -94,22 +88,6 @@ describe('what a page leaves in localStorage that is gone before it gets to the 
   });
 });
 
-function freshName(): string {
-  return `hide slots ${Date.now()} ${next++}`;
-}
-
-function open(options: IndexedDBOffsetStoreOptions): IndexedDBOffsetStore {
-  const store = new IndexedDBOffsetStore(options);
-  opened.push(store);
-  return store;
-}
-
-async function raw(name: string): Promise<IDBPDatabase> {
-  const db = await openDB(name);
-  opened.push(db);
-  return db;
-}
-
 /** The keys of what pages left in localStorage. */
 function hideSlots(name: string): string[] {
   return Object.keys(localStorage).filter((key) =>
@@ -129,16 +107,4 @@ function refusing(db: IDBPDatabase, name: string): IDBDatabase {
       };
     },
   });
-}
-
-async function commit(store: IndexedDBOffsetStore, source: string, checkpoint: Checkpoint) {
-  return (await store.commit(new Map([[source, checkpoint]]))).get(source);
-}
-
-function at(value: bigint): Checkpoint {
-  return { epoch: 0, rank: Number(value), offset: Offset.sequence(value), committedAt: 1 };
-}
-
-function fail(name: string): never {
-  throw new DOMException('refused', name);
 }

@@ -1,23 +1,11 @@
 import { type IDBPDatabase, deleteDB, openDB } from 'idb';
-import { afterEach, describe, expect, it, test } from 'vitest';
-import type { Checkpoint } from '../../../src/checkpoint.ts';
-import { Offset } from '../../../src/offset.ts';
+import { describe, expect, it, test } from 'vitest';
 import type { StoreChange } from '../../../src/store.ts';
-import {
-  IndexedDBOffsetStore,
-  type IndexedDBOffsetStoreOptions,
-  createOffsetStore,
-} from '../../../src/stores/indexeddb.ts';
+import { IndexedDBOffsetStore, createOffsetStore } from '../../../src/stores/indexeddb.ts';
 import { testOffsetStore } from '../../../src/testing/index.ts';
+import { at, closeAfter, commit, fail, freshName, open, raw } from './databases.ts';
 
 const objectStore = 'tidemark-offsets';
-const opened: { close(): unknown }[] = [];
-let next = 0;
-
-afterEach(async () => {
-  for (const one of opened.splice(0)) await one.close();
-});
-
 testOffsetStore('IndexedDBOffsetStore', ({ id, compare }) => new IndexedDBOffsetStore({ name: id, compare }), {
   describe,
   it,
@@ -173,7 +161,7 @@ describe('between tabs', () => {
     const store = open({ name });
     follow(store);
     const stranger = new BroadcastChannel(`tidemark/1/${store.id}`);
-    opened.push(stranger);
+    closeAfter(stranger);
     stranger.postMessage('hello');
     await expect.poll(() => store.malformedMessages).toBe(1);
   });
@@ -204,7 +192,7 @@ describe('a database of the application’s own', () => {
   test('without the object store, the error says what to call', async () => {
     const name = freshName();
     const db = await openDB(name, 1);
-    opened.push(db);
+    closeAfter(db);
     await expect(open({ db }).get('orders')).rejects.toMatchObject({
       name: 'StorageError',
       retryable: false,
@@ -260,16 +248,6 @@ test('a store that was closed lets go of its database', async () => {
   await deleteDB(name, { blocked: () => expect.unreachable('a connection was left open') });
 });
 
-function freshName(): string {
-  return `offsets ${Date.now()} ${next++}`;
-}
-
-function open(options: IndexedDBOffsetStoreOptions): IndexedDBOffsetStore {
-  const store = new IndexedDBOffsetStore(options);
-  opened.push(store);
-  return store;
-}
-
 async function openOwn(name: string): Promise<IDBPDatabase> {
   const db = await openDB(name, 3, {
     upgrade(upgraded) {
@@ -277,13 +255,7 @@ async function openOwn(name: string): Promise<IDBPDatabase> {
       createOffsetStore(upgraded);
     },
   });
-  opened.push(db);
-  return db;
-}
-
-async function raw(name: string): Promise<IDBPDatabase> {
-  const db = await openDB(name);
-  opened.push(db);
+  closeAfter(db);
   return db;
 }
 
@@ -291,16 +263,4 @@ function follow(store: IndexedDBOffsetStore): StoreChange[] {
   const heard: StoreChange[] = [];
   store.subscribe((change) => heard.push(change));
   return heard;
-}
-
-async function commit(store: IndexedDBOffsetStore, source: string, checkpoint: Checkpoint) {
-  return (await store.commit(new Map([[source, checkpoint]]))).get(source);
-}
-
-function at(value: bigint): Checkpoint {
-  return { epoch: 0, rank: Number(value), offset: Offset.sequence(value), committedAt: 1 };
-}
-
-function fail(name: string): never {
-  throw new DOMException('refused', name);
 }

@@ -1,5 +1,4 @@
-import { Offset, type TrackerEvent } from 'tidemark';
-import type { FeedState, FeedStateDetail } from 'tidemark/feed';
+import { Offset, type TrackerEvent, type FeedState, type FeedStateDetail } from 'tidemark';
 import { History } from './history.ts';
 import { ProcessedLog, type Run } from './log.ts';
 import { Narrator } from './narrator.ts';

@@ -1,5 +1,4 @@
-import { Offset, type TrackerEvent } from 'tidemark';
-import { FeedError, type FeedState, type FeedStateDetail } from 'tidemark/feed';
+import { Offset, type TrackerEvent, FeedError, type FeedState, type FeedStateDetail } from 'tidemark';
 import type { History, Mark } from './history.ts';
 import { numberOf } from './session.ts';
 import { numeral } from './view/element.ts';

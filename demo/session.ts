@@ -1,8 +1,16 @@
-import { InMemoryOffsetStore, Offset, type OffsetStore, OffsetTracker, type TrackerEvent } from 'tidemark';
-import { type FeedState, type FeedStateDetail, resume } from 'tidemark/feed';
+import {
+  InMemoryOffsetStore,
+  Offset,
+  type OffsetStore,
+  OffsetTracker,
+  type TrackerEvent,
+  type FeedState,
+  type FeedStateDetail,
+  resume,
+  sse,
+} from 'tidemark';
 import { IndexedDBOffsetStore } from 'tidemark/indexeddb';
 import { LocalStorageOffsetStore } from 'tidemark/local-storage';
-import { sse } from 'tidemark/sse';
 import type { ProcessedLog, Run } from './log.ts';
 import type { Reading } from './server/readings.ts';
 import { type Settings, strategies } from './settings.ts';

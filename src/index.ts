@@ -11,7 +11,15 @@ export {
   StorageError,
   UnsupportedError,
 } from './errors.ts';
+export type { Feed, FeedContext, FeedErrorOptions, FeedEvent, FeedHeartbeat, FeedItem } from './feeds/feed.ts';
+export { FeedError } from './feeds/feed.ts';
+export type { SseEvent, SseOptions } from './feeds/sse/sse.ts';
+export { sse } from './feeds/sse/sse.ts';
 export { Offset } from './offset.ts';
+export type { HandlerOptions } from './resume/handler.ts';
+export type { FeedState, FeedStateDetail, FeedTracker, ReaderOptions } from './resume/options.ts';
+export type { ResumeOptions } from './resume/resume.ts';
+export { resume } from './resume/resume.ts';
 export type { Batch, OffsetStore, StoreCapabilities, StoreChange, StoreOptions } from './store.ts';
 export { InMemoryOffsetStore } from './stores/memory.ts';
 export type { Strategy } from './tracker/strategy.ts';

@@ -1,4 +1,4 @@
-import type { FeedState, FeedStateDetail } from 'tidemark/feed';
+import { type FeedState, type FeedStateDetail } from 'tidemark';
 import { element, show } from './element.ts';
 
 const words = { connecting: 'Connecting', open: 'Connected', waiting: 'Connection lost', closed: 'Closed' };

@@ -2,8 +2,8 @@ import { type Checkpoint, join } from '../checkpoint.ts';
 import { decode, encode } from '../codec.ts';
 import { OffsetError, SerializationError, StorageError, UnsupportedError, quote } from '../errors.ts';
 import type { Batch, OffsetStore, StoreChange, StoreOptions } from '../store.ts';
-import { TabChannel } from './tab-channel.ts';
-import { type Presence, beginLife, findEnded } from './tab-presence.ts';
+import { TabChannel } from '../tabs/channel.ts';
+import { type Presence, beginLife, findEnded } from '../tabs/presence.ts';
 
 /** Options of a {@link LocalStorageOffsetStore}. */
 export interface LocalStorageOffsetStoreOptions extends StoreOptions {

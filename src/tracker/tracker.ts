@@ -5,7 +5,7 @@ import { type Offset, asOffset, earliest, equals, latest } from '../offset.ts';
 import type { OffsetStore, StoreChange } from '../store.ts';
 import { Committer } from './committer.ts';
 import type { Cycle } from './cycle.ts';
-import { watchPage } from './lifecycle.ts';
+import { watchPage } from './page-life.ts';
 import { Listeners, guard } from './listeners.ts';
 import { Position } from './position.ts';
 import type { Rules } from './rules.ts';

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Checkpoint } from '../../src/checkpoint.ts';
 import { SerializationError } from '../../src/errors.ts';
 import { Offset } from '../../src/offset.ts';
-import { type CloudflareKVBinding, CloudflareKVOffsetStore } from '../../src/stores/cloudflare-kv.ts';
+import { type CloudflareKVBinding, CloudflareKVOffsetStore } from '../../src/stores/cloudflare-kv/store.ts';
 import { testOffsetStore } from '../../src/testing/index.ts';
 import type { Verdict } from './suite.ts';
 

@@ -4,7 +4,7 @@ import {
   type CloudflareKVBinding,
   CloudflareKVOffsetStore,
   type CloudflareKVOffsetStoreOptions,
-} from '../../src/stores/cloudflare-kv.ts';
+} from '../../src/stores/cloudflare-kv/store.ts';
 
 /** Time that passes only when everything waits for it. `now` is what a Worker sees: the time of its last I/O. */
 export class VirtualClock {

@@ -1,5 +1,5 @@
-import type { CloudflareKVBinding } from '../../src/stores/cloudflare-kv.ts';
-import { CloudflareKVOffsetStore } from '../../src/stores/cloudflare-kv.ts';
+import type { CloudflareKVBinding } from '../../src/stores/cloudflare-kv/store.ts';
+import { CloudflareKVOffsetStore } from '../../src/stores/cloudflare-kv/store.ts';
 import { Offset, OffsetTracker } from '../../src/index.ts';
 import { testOffsetStore } from '../../src/testing/index.ts';
 import { Suite } from './suite.ts';

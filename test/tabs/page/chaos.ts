@@ -1,8 +1,6 @@
 // A tab that reads a feed from the moment it is shown, as its address says, and tells the server all it does.
-import { Offset, OffsetTracker } from 'tidemark';
-import { resume } from 'tidemark/feed';
+import { Offset, OffsetTracker, resume, sse } from 'tidemark';
 import { IndexedDBOffsetStore } from 'tidemark/indexeddb';
-import { sse } from 'tidemark/sse';
 
 /** A place in the feed; n is −1 before the first event, the epoch −1 while nothing is stored. */
 export interface Place {

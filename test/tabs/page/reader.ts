@@ -1,7 +1,5 @@
 // A tab that reads a feed as the only one, by `tab.eval(() => reader.start(…))`.
-import { type Offset, OffsetTracker } from 'tidemark';
-import { resume } from 'tidemark/feed';
-import { sse } from 'tidemark/sse';
+import { type Offset, OffsetTracker, resume, sse } from 'tidemark';
 import { type Where, makeStore } from './stores.ts';
 
 export interface Reading {

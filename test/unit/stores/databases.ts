@@ -2,7 +2,7 @@ import { type IDBPDatabase, openDB } from 'idb';
 import { afterEach } from 'vitest';
 import type { Checkpoint } from '../../../src/checkpoint.ts';
 import { Offset } from '../../../src/offset.ts';
-import { IndexedDBOffsetStore, type IndexedDBOffsetStoreOptions } from '../../../src/stores/indexeddb.ts';
+import { IndexedDBOffsetStore, type IndexedDBOffsetStoreOptions } from '../../../src/stores/indexeddb/store.ts';
 
 const opened: { close(): unknown }[] = [];
 let next = 0;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { StorageError } from '../../../src/errors.ts';
 import { Offset } from '../../../src/offset.ts';
-import { FileOffsetStore } from '../../../src/stores/file.ts';
+import { FileOffsetStore } from '../../../src/stores/file/store.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-disk-'));
 const disk = join(folder, 'disk');

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { SerializationError } from '../../../src/errors.ts';
 import { Offset } from '../../../src/offset.ts';
-import { formatFile, parseFile, readEntry, toEntry } from '../../../src/stores/file-format.ts';
-import { FileOffsetStore } from '../../../src/stores/file.ts';
+import { formatFile, parseFile, readEntry, toEntry } from '../../../src/stores/file/format.ts';
+import { FileOffsetStore } from '../../../src/stores/file/store.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'tidemark-format-'));
 afterAll(() => rm(folder, { recursive: true }));

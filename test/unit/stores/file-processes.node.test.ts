@@ -10,8 +10,8 @@ import { rolldown } from 'rolldown';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { LockError } from '../../../src/errors.ts';
 import { Offset } from '../../../src/offset.ts';
-import { FileLock } from '../../../src/stores/file-lock.ts';
-import { FileOffsetStore } from '../../../src/stores/file.ts';
+import { FileLock } from '../../../src/stores/file/lock.ts';
+import { FileOffsetStore } from '../../../src/stores/file/store.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'tidemark-processes-'));
 const script = join(folder, 'file-writer.mjs');

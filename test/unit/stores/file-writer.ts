@@ -1,8 +1,8 @@
 // What the tests of the file store run in processes of their own: `node file-writer.mjs <task> <path> <name>`.
 import { openSync, closeSync, writeSync } from 'node:fs';
 import { Offset } from '../../../src/offset.ts';
-import { FileLock } from '../../../src/stores/file-lock.ts';
-import { FileOffsetStore } from '../../../src/stores/file.ts';
+import { FileLock } from '../../../src/stores/file/lock.ts';
+import { FileOffsetStore } from '../../../src/stores/file/store.ts';
 
 const [task, path = '', name = ''] = process.argv.slice(2);
 const store = new FileOffsetStore(path, { lockTimeoutMs: 60_000 });

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Offset } from '../../../src/offset.ts';
-import { FileOffsetStore } from '../../../src/stores/file.ts';
+import { FileOffsetStore } from '../../../src/stores/file/store.ts';
 import { testOffsetStore } from '../../../src/testing/index.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'tidemark-file-'));

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Checkpoint } from '../../../src/checkpoint.ts';
 import { Offset } from '../../../src/offset.ts';
 import type { StoreChange } from '../../../src/store.ts';
-import { IndexedDBOffsetStore, type IndexedDBOffsetStoreOptions } from '../../../src/stores/indexeddb.ts';
+import { IndexedDBOffsetStore, type IndexedDBOffsetStoreOptions } from '../../../src/stores/indexeddb/store.ts';
 
 const opened: { close(): unknown }[] = [];
 let next = 0;

@@ -1,7 +1,7 @@
 import { type IDBPDatabase, deleteDB, openDB } from 'idb';
 import { describe, expect, it, test } from 'vitest';
 import type { StoreChange } from '../../../src/store.ts';
-import { IndexedDBOffsetStore, createOffsetStore } from '../../../src/stores/indexeddb.ts';
+import { IndexedDBOffsetStore, createOffsetStore } from '../../../src/stores/indexeddb/store.ts';
 import { testOffsetStore } from '../../../src/testing/index.ts';
 import { at, closeAfter, commit, fail, freshName, open, raw } from './databases.ts';
 

@@ -3,8 +3,8 @@ import { type Checkpoint, asCheckpoint, unreadable } from './checkpoint.ts';
 
 /** A checkpoint as text, with superjson, which carries bigint, Date and undefined. */
 export function encode(checkpoint: Checkpoint): string {
-  const { epoch, rank, offset, committedAt } = checkpoint;
-  return superjson.stringify({ epoch, rank, offset, committedAt });
+  const { epoch, rank, offset, feed, committedAt } = checkpoint;
+  return superjson.stringify({ epoch, rank, offset, ...(feed !== undefined && { feed }), committedAt });
 }
 
 /**

@@ -8,6 +8,8 @@ export type OffsetErrorCode =
   | 'unsupported'
   | 'feed'
   | 'feed-expired'
+  | 'feed-changed'
+  | 'fenced'
   | 'in-flight'
   | 'closed';
 
@@ -74,6 +76,8 @@ export class SourceNotFoundError extends OffsetError {
 /** A lock that the operation needs is held by somebody else. */
 export class LockError extends OffsetError {
   override readonly name = 'LockError';
+  /** The lock becomes free when its holder is done: the same call may succeed later by itself. */
+  readonly retryable = true;
   constructor(message: string, options?: OffsetErrorOptions) {
     super('lock', message, options);
   }
@@ -100,6 +104,22 @@ export class FeedExpiredError extends OffsetError {
   override readonly name = 'FeedExpiredError';
   constructor(message: string, options?: OffsetErrorOptions) {
     super('feed-expired', message, options);
+  }
+}
+
+/** A reading is void: the source was reset, or somebody else reads it now. */
+export class FencedError extends OffsetError {
+  override readonly name = 'FencedError';
+  /** 'reset': read again, from where the reset says. 'reader': another reader fenced this one and goes on in its place. */
+  readonly by: 'reset' | 'reader';
+
+  constructor(source: string, by: 'reset' | 'reader') {
+    const why =
+      by === 'reset'
+        ? 'the source was reset: read it again to go on from there'
+        : 'another reader has taken its place: run one reader a source, or use `exclusive` where tabs take turns';
+    super('fenced', `the reading of ${quote(source)} is void: ${why}`, { source });
+    this.by = by;
   }
 }
 

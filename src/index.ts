@@ -1,8 +1,9 @@
-export type { Checkpoint, CompareCustom } from './checkpoint.ts';
-export { compareCheckpoints, isCheckpoint, join } from './checkpoint.ts';
+export type { Change, ChangeOutcome, Checkpoint, CompareCustom } from './checkpoint.ts';
+export { beginEpoch, compareChange, compareCheckpoints, isCheckpoint, join } from './checkpoint.ts';
 export type { OffsetErrorCode, OffsetErrorOptions, StorageErrorOptions } from './errors.ts';
 export {
   FeedExpiredError,
+  FencedError,
   InvalidOffsetError,
   LockError,
   OffsetError,
@@ -20,7 +21,7 @@ export type { HandlerOptions } from './resume/handler.ts';
 export type { FeedState, FeedStateDetail, FeedTracker, ReaderOptions } from './resume/options.ts';
 export type { ResumeOptions } from './resume/resume.ts';
 export { resume } from './resume/resume.ts';
-export type { Batch, OffsetStore, StoreCapabilities, StoreChange, StoreOptions } from './store.ts';
+export type { Batch, ChangeResult, OffsetStore, StoreCapabilities, StoreChange, StoreOptions } from './store.ts';
 export { InMemoryOffsetStore } from './stores/memory.ts';
 export type { Strategy } from './tracker/strategy.ts';
 export { OffsetTracker } from './tracker/tracker.ts';

@@ -36,15 +36,24 @@ export const Offset = {
 } as const;
 
 /**
- * @param value a whole number from 0 to 2^64 − 1; as a string, decimal digits
- * @throws InvalidOffsetError for anything else, and for a number past 2^53 − 1, which may already have been rounded
+ * @param value a whole number from 0 to 2^64 − 1; as a string, decimal digits without leading zeros
+ * @throws InvalidOffsetError for anything else: for '042', whose zero would be lost, and for a number past 2^53 − 1, which
+ * may already have been rounded
+ * @example
+ * Offset.sequence(42);
+ * Offset.sequence('18446744073709551615');
  */
 function sequence(value: bigint | number | string): Offset {
   const fits =
-    typeof value === 'bigint' || (typeof value === 'string' ? /^\d{1,20}$/.test(value) : Number.isSafeInteger(value));
+    typeof value === 'bigint' ||
+    (typeof value === 'string' ? /^(0|[1-9]\d{0,19})$/.test(value) : Number.isSafeInteger(value));
   const number = fits ? BigInt(value) : -1n;
   if (number < 0n || number > maxSequence) {
-    throw invalid('a sequence', value, 'a whole number from 0 to 2^64 − 1; give large ones as a bigint or a string');
+    throw invalid(
+      'a sequence',
+      value,
+      'a whole number from 0 to 2^64 − 1, large ones as a bigint or a string; where ids have leading zeros, Offset.custom keeps them',
+    );
   }
   return Object.freeze({ kind: 'sequence', value: number });
 }
@@ -148,6 +157,12 @@ export function order(a: Offset, b: Offset): number {
 export function asOffset(value: Offset, source: string): Offset {
   if (isOffset(value)) return value;
   throw new InvalidOffsetError(`${quote(value)} for ${quote(source)} is no offset: make one with Offset`, { source });
+}
+
+/** The same offset as an object of our own: what its maker changes later changes nothing here. */
+export function frozenOffset(offset: Offset): Offset {
+  if (offset.kind === 'timestamp') return Object.freeze({ kind: offset.kind, value: new Date(offset.value) });
+  return Object.isFrozen(offset) ? offset : Object.freeze({ ...offset });
 }
 
 /** Whether a value, from a caller or from a store, is an offset. */

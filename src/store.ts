@@ -1,4 +1,5 @@
-import type { Checkpoint, CompareCustom } from './checkpoint.ts';
+import type { Change, ChangeOutcome, Checkpoint, CompareCustom } from './checkpoint.ts';
+import type { Offset } from './offset.ts';
 
 /** What a store can promise. */
 export interface StoreCapabilities {
@@ -21,6 +22,13 @@ export type StoreChange =
   | { readonly type: 'clearAll' }
   /** The store stopped working (with the error) or works again (without). Raised once each. */
   | { readonly type: 'health'; readonly error?: Error | undefined };
+
+/** What {@link OffsetStore.transact} answers. */
+export interface ChangeResult {
+  readonly outcome: ChangeOutcome;
+  /** What stands now: the change's `next` where it was applied, else what was found. */
+  readonly stands: Checkpoint | undefined;
+}
 
 /**
  * Where checkpoints live. Every write is a join, so that late, repeated and reordered writes change nothing. Whether an
@@ -48,6 +56,21 @@ export interface OffsetStore {
    * stored then.
    */
   commit(batch: Batch): Promise<Map<string, Checkpoint>>;
+  /**
+   * Begins a new epoch of a source upon what is stored (see `beginEpoch`), in one atomic step, and resolves, once durable,
+   * with what now stands.
+   *
+   * Without it the tracker reads and commits until its own epoch stands.
+   * @param at where the source stands then: `{ offset }` for a reset, `{}` for a tombstone; undefined fences: the source
+   * stays where it is
+   */
+  begin?(source: string, at?: { readonly offset?: Offset | undefined }): Promise<Checkpoint>;
+  /**
+   * Applies an effect and moves a source in one transaction, where `compareChange` of what is stored answers 'applied';
+   * else it does neither. Rejects with what the effect throws, after everything was rolled back.
+   * @param effect what the effect takes is the store's own: a transaction, a scope, statements
+   */
+  transact?(source: string, change: Change, ...effect: never[]): Promise<ChangeResult>;
   /** Removes everything physically. To start one source anew there is a tombstone, which a sleeping writer cannot undo. */
   clearAll(): Promise<void>;
   /** Lets go of files, connections and channels. What is stored stays. */

@@ -1,12 +1,12 @@
-import { type Checkpoint, join } from '../checkpoint.ts';
+import { type Change, type Checkpoint, beginEpoch, compareChange, join } from '../checkpoint.ts';
 import { type Offset, asOffset } from '../offset.ts';
-import type { Batch, OffsetStore, StoreOptions } from '../store.ts';
+import type { Batch, ChangeResult, OffsetStore, StoreOptions } from '../store.ts';
 
 /** Keeps checkpoints in memory, for tests and for feeds that start over with the process. */
 export class InMemoryOffsetStore implements OffsetStore {
   readonly capabilities = {
     durability: 'none',
-    transactional: false,
+    transactional: true,
     consistency: 'strong',
     shared: 'none',
   } as const;
@@ -39,6 +39,22 @@ export class InMemoryOffsetStore implements OffsetStore {
     }
     for (const [source, checkpoint] of stands) this.#checkpoints.set(source, checkpoint);
     return stands;
+  }
+
+  async begin(source: string, at?: { readonly offset?: Offset | undefined }): Promise<Checkpoint> {
+    const begun = beginEpoch(this.#checkpoints.get(source), at);
+    this.#checkpoints.set(source, begun);
+    return begun;
+  }
+
+  /** @param effect is done synchronously: what it changes must be gone again when it throws */
+  async transact(source: string, change: Change, effect: () => void): Promise<ChangeResult> {
+    const stored = this.#checkpoints.get(source);
+    const outcome = compareChange(stored, change, source, this.compare);
+    if (outcome !== 'applied') return { outcome, stands: stored };
+    effect();
+    this.#checkpoints.set(source, change.next);
+    return { outcome, stands: change.next };
   }
 
   async clearAll(): Promise<void> {

@@ -1,4 +1,4 @@
-import { type Checkpoint, type CompareCustom, join } from '../checkpoint.ts';
+import { type Checkpoint, type CompareCustom, beginEpoch, isFence, join } from '../checkpoint.ts';
 import { Offset } from '../offset.ts';
 import type { OffsetStore } from '../store.ts';
 
@@ -205,6 +205,86 @@ const cases: Record<string, Case> = {
     expect((await two.get('orders'))?.offset).toEqual(Offset.sequence(25));
     await commit(one, 'orders', at(0, 26, Offset.sequence(26)));
     expect((await two.get('orders'))?.offset).toEqual(Offset.sequence(26));
+  },
+
+  'begin starts a higher epoch at an offset, as a tombstone, or where the source stands': async (open, expect) => {
+    const store = await open();
+    if (store.begin === undefined) return;
+    await commit(store, 'orders', at(0, 9, Offset.custom('x')));
+    const fence = await store.begin('orders');
+    expect(fence).toEqual({ ...at(fence.epoch, 9, Offset.custom('x')) });
+    expect(isFence(fence.epoch)).toEqual(true);
+    const reset = await store.begin('orders', { offset: Offset.sequence(2n ** 64n - 1n) });
+    const { epoch, committedAt } = reset;
+    expect(reset).toEqual({ ...at(epoch, 0, Offset.sequence(2n ** 64n - 1n)), committedAt });
+    expect([epoch > fence.epoch, isFence(epoch)]).toEqual([true, false]);
+    expect(await store.get('orders')).toEqual(reset);
+    expect(await commit(store, 'orders', at(fence.epoch, 10, Offset.custom('y')))).toEqual(reset);
+    const tombstone = await store.begin('orders', {});
+    expect([tombstone.epoch > epoch, tombstone.rank, tombstone.offset]).toEqual([true, 0, undefined]);
+    expect(await store.get('orders')).toEqual(tombstone);
+    const unknown = await store.begin('unknown');
+    expect([unknown.rank, unknown.offset, isFence(unknown.epoch)]).toEqual([0, undefined, true]);
+    expect(await store.getAll()).toEqual(
+      new Map([
+        ['orders', tombstone],
+        ['unknown', unknown],
+      ]),
+    );
+  },
+
+  'no two that begin an epoch at once begin the same, and a fence moves nothing': async (open, expect) => {
+    const [one, two] = [await open(), await open()];
+    if (one.begin === undefined || one.capabilities.consistency === 'eventual') return;
+    const stores = one.capabilities.shared === 'none' ? [one, one] : [one, two];
+    await commit(one, 'orders', at(0, 5, Offset.sequence(5)));
+    const ats = [undefined, { offset: Offset.sequence(5) }];
+    const begun = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => stores[i % 2]?.begin?.('orders', ats[(i >> 1) % 2]) ?? Promise.reject()),
+    );
+    expect(new Set(begun.map(({ epoch }) => epoch)).size).toEqual(20);
+    const stands = begun.reduce((last, each) => (each.epoch > last.epoch ? each : last));
+    for (const store of stores) expect(await store.get('orders')).toEqual(stands);
+    expect(begun.every(({ offset }) => offset !== undefined && Offset.equals(offset, Offset.sequence(5)))).toEqual(
+      true,
+    );
+  },
+
+  'a commit that races with begin is of the old epoch, or carried over': async (open, expect) => {
+    const [one, two] = [await open(), await open()];
+    if (one.begin === undefined || one.capabilities.consistency === 'eventual') return;
+    const other = one.capabilities.shared === 'none' ? one : two;
+    for (let round = 1; round <= 10; round++) {
+      const before = (await one.get('orders')) ?? at(0, 0, undefined);
+      const next = at(before.epoch, round, Offset.sequence(round));
+      const [fence, stands] = await Promise.all([other.begin?.('orders'), commit(one, 'orders', next)]);
+      const now = await one.get('orders');
+      // Either the commit came first, and the fence stands at its place, or the fence did, and the commit was refused.
+      const carried = stands?.epoch === before.epoch;
+      expect(now).toEqual(fence);
+      expect(carried ? now?.rank : stands?.epoch).toEqual(carried ? round : fence?.epoch);
+      if (!carried) await commit(one, 'orders', { ...next, epoch: fence?.epoch ?? 0 });
+    }
+  },
+
+  'what is saved while the page goes away is carried over by begin': async (open, expect) => {
+    const [one, two] = [await open(), await open()];
+    if (one.commitOnHide === undefined || two.begin === undefined) return;
+    await commit(one, 'orders', at(0, 5, Offset.sequence(5)));
+    one.commitOnHide(new Map([['orders', at(0, 9, Offset.sequence(9))]]));
+    expect((await two.begin('orders')).offset).toEqual(Offset.sequence(9));
+    const { epoch } = await two.begin('orders', { offset: Offset.sequence(1) });
+    expect(await two.get('orders')).toEqual({ ...(await two.get('orders')), epoch, offset: Offset.sequence(1) });
+  },
+
+  'a feed id is kept with the offset that it goes with': async (open, expect) => {
+    const store = await open();
+    const named = { ...at(0, 1, Offset.sequence(1)), feed: 'log \ud800 "7"' };
+    expect(await commit(store, 'orders', named)).toEqual(named);
+    expect(await store.get('orders')).toEqual(named);
+    const fence = beginEpoch(named);
+    expect(await commit(store, 'orders', fence)).toEqual(fence);
+    expect(await store.getAll()).toEqual(new Map([['orders', fence]]));
   },
 
   'what is saved while the page goes away is joined by the next reader': async (open, expect) => {

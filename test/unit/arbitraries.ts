@@ -27,7 +27,11 @@ export const offsets = fc.oneof(
 
 const anyCheckpoints: fc.Arbitrary<Checkpoint> = fc.record({
   epoch: fc.oneof(fc.nat({ max: 2 }), fc.maxSafeNat()),
-  rank: fc.oneof(fc.nat({ max: 2 }), fc.maxSafeNat()),
+  rank: fc.oneof(
+    fc.nat({ max: 2 }),
+    fc.nat({ max: 99 }).map((n) => n + 2 ** -20),
+    fc.maxSafeNat(),
+  ),
   offset: fc.oneof(offsets, fc.constant(undefined)),
   committedAt: fc.oneof(
     fc.nat({ max: 2 }),

@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { asCheckpoint } from '../../src/checkpoint.ts';
+import { asCheckpoint, isFence } from '../../src/checkpoint.ts';
 import {
   type Checkpoint,
   type CompareCustom,
   Offset,
   SerializationError,
+  beginEpoch,
+  compareChange,
   compareCheckpoints,
   isCheckpoint,
   join,
@@ -19,7 +21,6 @@ const compares: readonly [string, CompareCustom | undefined][] = [
   ['opaque customs', undefined],
   ['a compare', (a, b) => (a < b ? -1 : a > b ? 1 : 0)],
   ['a compare that takes different customs for the same place', (a, b) => a.length - b.length],
-  ['a compare that never decides', () => Number.NaN],
 ];
 
 describe.each(compares)('join, with %s,', (_, compare) => {
@@ -165,6 +166,21 @@ describe('the order of checkpoints', () => {
     isBelow(at(0, 1, Offset.sequence(1), 6), at(0, 1, Offset.sequence(2), 5));
   });
 
+  it('is an error that names both, where compare throws or does not decide', () => {
+    const [a, b] = [at(0, 1, Offset.custom('7')), at(0, 2, Offset.custom('x-retry'))];
+    const byNumber: CompareCustom = (one, other) => Number(one) - Number(other);
+    expect(() => join(a, b, 'orders', byNumber)).toThrow(/answered "NaN" for "7" and "x-retry" of "orders"/);
+    const mistake = new Error('no such place');
+    const throwing = (): never => {
+      throw mistake;
+    };
+    expect(catching(() => compareCheckpoints(a, b, 'orders', throwing))).toMatchObject({
+      code: 'invalid-offset',
+      source: 'orders',
+      cause: mistake,
+    });
+  });
+
   it('tells compare which source it is about', () => {
     const asked: string[][] = [];
     join(at(0, 1, Offset.custom('a')), at(0, 1, Offset.custom('b')), 'orders', (...of) => {
@@ -180,7 +196,9 @@ describe('what comes from outside', () => {
     fc.assert(
       fc.property(checkpoints, (checkpoint) => {
         expect(isCheckpoint(structuredClone(checkpoint))).toBe(true);
-        expect(asCheckpoint(checkpoint, 'orders', 'the test')).toBe(checkpoint);
+        const taken = asCheckpoint(checkpoint, 'orders', 'the test');
+        expect(taken).toEqual(checkpoint);
+        expect([Object.isFrozen(taken), Object.isFrozen(taken.offset ?? taken)]).toEqual([true, true]);
       }),
     );
   });
@@ -242,6 +260,60 @@ describe('what comes from outside', () => {
         },
       ),
     );
+  });
+});
+
+describe('beginEpoch', () => {
+  const stored = { epoch: 7, rank: 9, offset: Offset.custom('x'), feed: 'log', committedAt: 5 };
+
+  it('begins a higher epoch at an offset, as a tombstone, or where the source stands', () => {
+    const reset = beginEpoch(stored, { offset: Offset.sequence(3) }, 8);
+    expect(reset).toEqual({ epoch: reset.epoch, rank: 0, offset: Offset.sequence(3), committedAt: 8 });
+    const tombstone = beginEpoch(reset, {}, 9);
+    expect(tombstone).toEqual({ epoch: tombstone.epoch, rank: 0, offset: undefined, committedAt: 9 });
+    const fence = beginEpoch(stored);
+    expect(fence).toEqual({ ...stored, epoch: fence.epoch });
+    for (const [before, after] of [
+      [stored, reset],
+      [reset, tombstone],
+      [stored, fence],
+      [fence, beginEpoch(fence)],
+      [fence, beginEpoch(fence, {})],
+    ] as const) {
+      expect(after.epoch).toBeGreaterThan(before.epoch);
+      expect(isCheckpoint(after)).toBe(true);
+    }
+  });
+
+  it('tells a fence from a reset, also after others', () => {
+    let last: Checkpoint | undefined;
+    for (const fence of [true, false, false, true, true, false]) {
+      last = beginEpoch(last, fence ? undefined : {});
+      expect(isFence(last.epoch)).toBe(fence);
+    }
+    expect([0, 1, 2, 2 ** 19 - 1].map(isFence)).toEqual([false, false, false, false]);
+  });
+
+  it('never begins the same one twice upon the same checkpoint, but for one time in half a million', () => {
+    const begun = Array.from({ length: 100 }, () => beginEpoch(stored, {}).epoch);
+    expect(new Set(begun).size).toBeGreaterThan(97);
+  });
+});
+
+describe('compareChange', () => {
+  const [one, two, three] = [1, 2, 3].map((n) => ({ epoch: 5, rank: n, offset: Offset.sequence(n), committedAt: 0 }));
+
+  it('lets a change through only upon what was expected', () => {
+    if (!one || !two || !three) throw new Error('three checkpoints');
+    const change = { expected: one, next: three };
+    expect(compareChange(one, change, 'orders')).toBe('applied');
+    expect(compareChange({ ...one, committedAt: 9 }, change, 'orders')).toBe('applied');
+    expect(compareChange(two, change, 'orders')).toBe('moved');
+    expect(compareChange(undefined, change, 'orders')).toBe('moved');
+    expect(compareChange({ ...one, epoch: 4 }, change, 'orders')).toBe('moved');
+    expect(compareChange(three, change, 'orders')).toBe('duplicate');
+    expect(compareChange({ ...one, epoch: 6 }, change, 'orders')).toBe('fenced');
+    expect(compareChange(undefined, { expected: undefined, next: one }, 'orders')).toBe('applied');
   });
 });
 

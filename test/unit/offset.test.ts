@@ -39,6 +39,7 @@ describe('making an offset', () => {
     [true, 'true'],
     [{ id: 1n }, '1n'],
     [Symbol('here'), 'Symbol(here)'],
+    ['042', '042'],
   ])('refuses %o as a sequence and says so', (value, named) => {
     expectInvalid(() => Offset.sequence(value as never), named);
   });

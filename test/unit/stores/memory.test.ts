@@ -47,7 +47,7 @@ describe('the memory store', () => {
   it('promises what it can: nothing outlives it, nobody shares it', () => {
     expect(new InMemoryOffsetStore().capabilities).toEqual({
       durability: 'none',
-      transactional: false,
+      transactional: true,
       consistency: 'strong',
       shared: 'none',
     });

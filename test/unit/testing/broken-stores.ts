@@ -4,6 +4,7 @@ import {
   type Offset,
   type OffsetStore,
   type StoreOptions,
+  beginEpoch,
   join,
 } from '../../../src/index.ts';
 
@@ -45,6 +46,12 @@ export class Breakable implements OffsetStore {
     return join(stored, incoming, source, this.compare);
   }
 
+  async begin(source: string, at?: { readonly offset?: Offset | undefined }): Promise<Checkpoint> {
+    const begun = beginEpoch(this.disk.get(source), at);
+    this.disk.set(source, begun);
+    return begun;
+  }
+
   async clearAll(): Promise<void> {
     this.disk.clear();
   }
@@ -72,6 +79,11 @@ const shares = 'two open stores on the same data never take each other back';
 const hides = 'what is saved while the page goes away is joined by the next reader';
 const hands = 'what the store hands out is not what it keeps';
 const unknown = 'an unknown source has no checkpoint';
+const begins = 'begin starts a higher epoch at an offset, as a tombstone, or where the source stands';
+const races = 'no two that begin an epoch at once begin the same, and a fence moves nothing';
+const carries = 'a commit that races with begin is of the old epoch, or carried over';
+const carriesHidden = 'what is saved while the page goes away is carried over by begin';
+const feeds = 'a feed id is kept with the offset that it goes with';
 const closes = 'closing twice is no error';
 
 export const broken: readonly [string, wanted: readonly string[], (store: Breakable) => void][] = [
@@ -103,6 +115,47 @@ export const broken: readonly [string, wanted: readonly string[], (store: Breaka
         incoming.offset
           ? incoming
           : (stored ?? incoming);
+    },
+  ],
+  [
+    'epochs are counted up by one',
+    [begins, races],
+    (store) => {
+      store.begin = async (source, at) => {
+        const stored = store.disk.get(source);
+        await undefined;
+        const begun = { ...beginEpoch(stored, at), epoch: (stored?.epoch ?? 0) + 1 };
+        store.disk.set(source, begun);
+        return begun;
+      };
+    },
+  ],
+  [
+    'begin is two steps',
+    [carries],
+    (store) => {
+      store.begin = async (source, at) => {
+        const begun = beginEpoch(await store.get(source), at);
+        await undefined;
+        store.disk.set(source, begun);
+        return begun;
+      };
+    },
+  ],
+  [
+    'what a page saves as it goes away is lost',
+    [hides, carriesHidden],
+    (store) => {
+      store.commitOnHide = () => {};
+    },
+  ],
+  [
+    'feed ids are dropped',
+    [feeds],
+    (store) => {
+      const { commit } = store;
+      store.commit = (batch) =>
+        commit.call(store, new Map([...batch].map(([source, { feed: _feed, ...rest }]) => [source, rest])));
     },
   ],
   [

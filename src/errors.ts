@@ -107,6 +107,27 @@ export class FeedExpiredError extends OffsetError {
   }
 }
 
+/** Options of a {@link FeedChangedError}. */
+export interface FeedChangedErrorOptions extends OffsetErrorOptions {
+  readonly expected?: string | undefined;
+  readonly found?: string | undefined;
+}
+
+/** The log behind a feed is another one than the offset belongs to: it was recreated, or restored from a backup. */
+export class FeedChangedError extends OffsetError {
+  override readonly name = 'FeedChangedError';
+  /** The feed id that the offset belongs to; undefined where none was told. */
+  readonly expected: string | undefined;
+  /** The feed id that the feed tells now; the same as `expected` where its newest event is before the offset. */
+  readonly found: string | undefined;
+
+  constructor(message: string, options: FeedChangedErrorOptions = {}) {
+    super('feed-changed', message, options);
+    this.expected = options.expected;
+    this.found = options.found;
+  }
+}
+
 /** A reading is void: the source was reset, or somebody else reads it now. */
 export class FencedError extends OffsetError {
   override readonly name = 'FencedError';

@@ -1,7 +1,8 @@
 export type { Change, ChangeOutcome, Checkpoint, CompareCustom } from './checkpoint.ts';
 export { beginEpoch, compareChange, compareCheckpoints, isCheckpoint, join } from './checkpoint.ts';
-export type { OffsetErrorCode, OffsetErrorOptions, StorageErrorOptions } from './errors.ts';
+export type { FeedChangedErrorOptions, OffsetErrorCode, OffsetErrorOptions, StorageErrorOptions } from './errors.ts';
 export {
+  FeedChangedError,
   FeedExpiredError,
   FencedError,
   InvalidOffsetError,
@@ -12,8 +13,20 @@ export {
   StorageError,
   UnsupportedError,
 } from './errors.ts';
-export type { Feed, FeedContext, FeedErrorOptions, FeedEvent, FeedHeartbeat, FeedItem } from './feeds/feed.ts';
-export { FeedError } from './feeds/feed.ts';
+export type {
+  Feed,
+  FeedContext,
+  FeedEvent,
+  FeedFailure,
+  FeedHeartbeat,
+  FeedItem,
+  FeedIterator,
+  FeedOpening,
+  FeedWarning,
+} from './feeds/feed.ts';
+export { isFailure, isHeartbeat } from './feeds/feed.ts';
+export type { FeedErrorOptions } from './feeds/feed-error.ts';
+export { FeedError } from './feeds/feed-error.ts';
 export type { SseEvent, SseOptions } from './feeds/sse/sse.ts';
 export { sse } from './feeds/sse/sse.ts';
 export { Offset } from './offset.ts';

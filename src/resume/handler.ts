@@ -1,5 +1,5 @@
 import { isConcrete } from '../offset.ts';
-import { type FeedEvent, type FeedItem, isHeartbeat } from '../feeds/feed.ts';
+import { type FeedEvent, type FeedHeartbeat, isHeartbeat } from '../feeds/feed.ts';
 import type { FeedTracker, ReaderOptions } from './options.ts';
 import type { Reader } from './reader.ts';
 
@@ -26,7 +26,7 @@ export async function handleAll<E extends FeedEvent<unknown>>(
   }
   const running = new Running();
 
-  const handle = async (item: FeedItem<unknown, E>): Promise<void> => {
+  const handle = async (item: E | FeedHeartbeat): Promise<void> => {
     const { offset } = item;
     const { life, signal } = reader;
     let abandon: (() => void) | undefined;

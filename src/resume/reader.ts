@@ -3,7 +3,8 @@ import { type Offset, isConcrete } from '../offset.ts';
 import type { TrackerEvent } from '../tracker/types.ts';
 import { Backoff } from './backoff.ts';
 import { Turn } from '../tabs/turn.ts';
-import { type Feed, FeedError, type FeedEvent, type FeedItem } from '../feeds/feed.ts';
+import { type Feed, type FeedEvent, type FeedHeartbeat, type FeedItem, isFailure } from '../feeds/feed.ts';
+import { FeedError } from '../feeds/feed-error.ts';
 import type { FeedState, FeedStateDetail, FeedTracker, ReaderOptions } from './options.ts';
 
 /** After so many failures of the store in a row the reading ends with the last one. */
@@ -63,7 +64,7 @@ export class Reader<E extends FeedEvent<unknown>> {
   }
 
   /** The next event or heartbeat; undefined at the end. Rejects with what ends the reading. */
-  async next(): Promise<FeedItem<unknown, E> | undefined> {
+  async next(): Promise<E | FeedHeartbeat | undefined> {
     this.#listen();
     for (;;) {
       if (this.#failure) throw this.#failure.error;
@@ -168,7 +169,7 @@ export class Reader<E extends FeedEvent<unknown>> {
     }
   }
 
-  async #pull(): Promise<FeedItem<unknown, E> | undefined> {
+  async #pull(): Promise<E | FeedHeartbeat | undefined> {
     if (this.#items && this.#connection.signal.aborted) return this.#letGo();
     const items = (this.#items ??= await this.#open());
     const { signal } = this.#connection;
@@ -183,9 +184,11 @@ export class Reader<E extends FeedEvent<unknown>> {
     this.#live();
     this.#backoff.attempt = 0;
     this.#expiries = 0;
-    this.#position = result.value.offset ?? this.#position;
+    const item = result.value;
+    if (isFailure(item)) throw item.failed;
+    this.#position = item.offset ?? this.#position;
     this.itemLife = this.life;
-    return result.value;
+    return item;
   }
 
   /** @returns undefined where something changed meanwhile */
@@ -201,9 +204,13 @@ export class Reader<E extends FeedEvent<unknown>> {
     const context = {
       source: this.#source,
       signal,
+      openedBefore: false,
       opened: () => {
         if (!signal.aborted) this.#live();
       },
+      alive: () => {},
+      deadAfter: () => {},
+      warn: () => {},
       reopenAfter: (ms: number) => {
         this.#backoff.floorMs = ms;
       },

@@ -1,12 +1,19 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { type Feed, type FeedEvent, type FeedHeartbeat, type FeedItem, isHeartbeat } from '../feeds/feed.ts';
+import {
+  type Feed,
+  type FeedEvent,
+  type FeedFailure,
+  type FeedHeartbeat,
+  type FeedItem,
+  isHeartbeat,
+} from '../feeds/feed.ts';
 import { type HandlerOptions, handleAll } from './handler.ts';
 import type { FeedTracker, ReaderOptions } from './options.ts';
 import { Reader } from './reader.ts';
 
 /** A feed by what it yields, so that one written where it is used need not name its type. */
 type FeedOf<I> = (...args: Parameters<Feed<unknown>>) => AsyncIterable<I, 'end' | void, void>;
-type EventOf<I> = Exclude<I, FeedHeartbeat>;
+type EventOf<I> = Exclude<I, FeedHeartbeat | FeedFailure>;
 
 /** Options of {@link resume}. */
 export interface ResumeOptions extends ReaderOptions {

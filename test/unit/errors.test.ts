@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  FeedChangedError,
   FeedExpiredError,
   InvalidOffsetError,
   LockError,
@@ -20,6 +21,7 @@ describe('errors', () => {
     ['InvalidOffsetError', 'invalid-offset', new InvalidOffsetError('m')],
     ['UnsupportedError', 'unsupported', new UnsupportedError('m')],
     ['FeedExpiredError', 'feed-expired', new FeedExpiredError('m')],
+    ['FeedChangedError', 'feed-changed', new FeedChangedError('m')],
     ['OffsetError', 'closed', new OffsetError('closed', 'm')],
   ])('a %s can be told by class, name and code', (name, code, error) => {
     expect(error).toBeInstanceOf(OffsetError);
@@ -36,6 +38,12 @@ describe('errors', () => {
     expect(error.cause).toBe(cause);
     expect(new StorageError('m')).toMatchObject({ source: undefined, retryable: false });
     expect('cause' in new StorageError('m')).toBe(false);
+  });
+
+  it('of a changed feed say which log was left and which was found', () => {
+    const error = new FeedChangedError('m', { source: 'orders', expected: 'a1', found: 'b2' });
+    expect(error).toMatchObject({ source: 'orders', expected: 'a1', found: 'b2' });
+    expect(new FeedChangedError('m')).toMatchObject({ expected: undefined, found: undefined });
   });
 
   it('a source of which nothing is committed is named, with what to do', () => {

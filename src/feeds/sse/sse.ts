@@ -1,14 +1,8 @@
 import { FeedExpiredError, UnsupportedError, quote } from '../../errors.ts';
 import type { Offset } from '../../offset.ts';
 import { type Block, EventStream } from './event-stream.ts';
-import {
-  type Feed,
-  type FeedContext,
-  FeedError,
-  type FeedErrorOptions,
-  type FeedEvent,
-  type FeedItem,
-} from '../feed.ts';
+import type { Feed, FeedContext, FeedEvent, FeedItem } from '../feed.ts';
+import { FeedError, type FeedErrorOptions } from '../feed-error.ts';
 
 /** An event of a Server-Sent Events feed. */
 export interface SseEvent<T> extends FeedEvent<T> {

@@ -51,7 +51,7 @@ async function read(store: IndexedDBOffsetStore, about: About, several: boolean)
     const report: ChaosReport = { ...about, type, epoch: epoch(), n: placeOf(offset).n };
     navigator.sendBeacon('/report', JSON.stringify(report));
   });
-  const processed = ({ offset }: { readonly offset: Offset }): Promise<unknown> =>
+  const processed = ({ offset }: { readonly offset?: Offset | undefined }): Promise<unknown> =>
     tell({ ...about, type: 'processed', epoch: epoch(), ...placeOf(offset) });
   const events = sse(`/feed?feed=${about.feed}`);
   const options = { exclusive: true, takeoverAfterMs: 1000 };

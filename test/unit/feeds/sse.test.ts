@@ -90,7 +90,7 @@ describe('an event of a Server-Sent Events feed', () => {
     const totals: number[] = [];
     const tracker = new OffsetTracker(new InMemoryOffsetStore());
     for await (const { data, offset } of resume(tracker, 'orders', feed, swift)) {
-      expect(offset.kind).toBe('sequence');
+      expect(offset?.kind).toBe('sequence');
       totals.push(data.total);
     }
     expect(totals).toEqual([3, 4]);

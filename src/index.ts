@@ -27,7 +27,16 @@ export type {
 export { isFailure, isHeartbeat } from './feeds/feed.ts';
 export type { FeedErrorOptions } from './feeds/feed-error.ts';
 export { FeedError } from './feeds/feed-error.ts';
-export type { SseEvent, SseOptions } from './feeds/sse/sse.ts';
+export type {
+  FeedCredentials,
+  FeedHeaders,
+  FeedRequest,
+  FeedResponse,
+  HttpOptions,
+  LogOptions,
+  WordOptions,
+} from './feeds/http/options.ts';
+export type { SseEvent, SseMessage, SseOptions } from './feeds/sse/options.ts';
 export { sse } from './feeds/sse/sse.ts';
 export { Offset } from './offset.ts';
 export type { HandlerOptions } from './resume/handler.ts';

@@ -50,7 +50,8 @@ export interface FeedOpening {
  * - 'no-ids': the events have no positions, so nothing can be recorded.
  * - 'id-ignored': the feed does not start after the position that it is given.
  * - 'earliest-not-told': reading starts at 'earliest', and the server has not been told so.
- * - 'cors-last-event-id': a server of another origin may not allow the header `Last-Event-ID`.
+ * - 'latest-not-told': the same with 'latest'.
+ * - 'cors-last-event-id': a server of another origin does not allow the header `Last-Event-ID`.
  * - 'offset-goes-back': an event's offset is before that of the event before it.
  * - 'shared-offset': two events in a row have one position, and only the first may be recorded.
  * - 'latest-not-pinned': a feed that starts at 'latest' drops before it has said where that is.
@@ -59,6 +60,7 @@ export type FeedWarning =
   | 'no-ids'
   | 'id-ignored'
   | 'earliest-not-told'
+  | 'latest-not-told'
   | 'cors-last-event-id'
   | 'offset-goes-back'
   | 'shared-offset'
@@ -85,6 +87,8 @@ export interface FeedContext {
   deadAfter(ms: number): void;
   /** The server asks to be left alone for this long, in ms, before each reopening. */
   reopenAfter(ms: number): void;
+  /** Has a listener told each position that is recorded, for a feed that acknowledges what has been processed. */
+  onRecorded(listener: (offset: Offset) => void): void;
   /** Tells the application, once for each code, what does not work as it may expect. */
   warn(code: FeedWarning, message: string): void;
 }

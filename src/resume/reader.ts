@@ -210,6 +210,7 @@ export class Reader<E extends FeedEvent<unknown>> {
       },
       alive: () => {},
       deadAfter: () => {},
+      onRecorded: () => {},
       warn: () => {},
       reopenAfter: (ms: number) => {
         this.#backoff.floorMs = ms;

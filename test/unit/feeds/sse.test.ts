@@ -1,43 +1,8 @@
 import { InMemoryOffsetStore, Offset, OffsetTracker, resume, sse, type SseEvent, type SseOptions } from 'tidemark';
 import { describe, expect, test } from 'vitest';
 import { swift } from '../resume/feeds.ts';
+import { answering, bytes } from './answers.ts';
 import { type LineEnd, lastRecordedId, recordedAfter, recordedData, recordedIds } from './recorded.ts';
-
-const bytes = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
-
-interface Asked {
-  readonly url: string;
-  readonly init: RequestInit;
-  /** The last event id that the server was sent. */
-  readonly id: string | null;
-}
-
-/** Answers requests with streams of bytes, one list of chunks each, and then with 204. */
-function server(...answers: (readonly (string | Uint8Array<ArrayBuffer>)[] | Response | Error)[]) {
-  const asked: Asked[] = [];
-  let pulled = 0;
-  const fetch = async (url: string, init: RequestInit): Promise<Response> => {
-    asked.push({ url, init, id: new Headers(init.headers).get('last-event-id') });
-    const answer = answers.shift();
-    if (answer === undefined) return new Response(null, { status: 204 });
-    if (answer instanceof Error) throw answer;
-    if (answer instanceof Response) return answer;
-    const chunks = answer.map((chunk) => (typeof chunk === 'string' ? bytes(chunk) : chunk));
-    const body = new ReadableStream<Uint8Array<ArrayBuffer>>(
-      {
-        pull(controller) {
-          const chunk = chunks.shift();
-          if (!chunk) return controller.close();
-          pulled++;
-          controller.enqueue(chunk);
-        },
-      },
-      { highWaterMark: 0 },
-    );
-    return new Response(body, { headers: { 'content-type': 'text/event-stream;charset=utf-8' } });
-  };
-  return { fetch, asked, pulled: () => pulled };
-}
 
 /** Reads a feed to its end. */
 async function read(
@@ -53,7 +18,7 @@ async function read(
 describe('an event of a Server-Sent Events feed', () => {
   test('carries its data, its name, its id, and the id as its offset', async () => {
     const { events, committed } = await read(
-      server(['event: order\nid: 7\ndata: a\ndata: b\n\n', 'id: 8\ndata: c\n\n']),
+      answering(['event: order\nid: 7\ndata: a\ndata: b\n\n', 'id: 8\ndata: c\n\n']),
     );
     expect(events).toEqual([
       { data: 'a\nb', type: 'order', id: '7', offset: Offset.custom('7') },
@@ -62,30 +27,8 @@ describe('an event of a Server-Sent Events feed', () => {
     expect(committed).toEqual(Offset.custom('8'));
   });
 
-  test('without an id stands at the last one; before the first it stands at the start and is not recorded', async () => {
-    const { events, committed } = await read(server(['data: hello\n\n', 'id: 7\ndata: a\n\ndata: b\n\n']));
-    expect(events.map(({ id, offset }) => [id, offset])).toEqual([
-      ['', Offset.earliest],
-      ['7', Offset.custom('7')],
-      ['7', Offset.custom('7')],
-    ]);
-    expect(committed).toEqual(Offset.custom('7'));
-    const hello = await read(server(['data: hello\n\n']));
-    expect([hello.events.length, hello.committed]).toEqual([1, undefined]);
-    const later = await read(server(['data: hello\n\n']), { from: Offset.custom('6') });
-    expect(later.events[0]).toMatchObject({ id: '6', offset: Offset.custom('6') });
-  });
-
-  test('after an empty id has none, and stays at the last position', async () => {
-    const { events } = await read(server(['id: 7\ndata: a\n\n', 'id\ndata: b\n\n', 'id\n\n']));
-    expect(events.map(({ id, offset }) => [id, offset])).toEqual([
-      ['7', Offset.custom('7')],
-      ['', Offset.custom('7')],
-    ]);
-  });
-
   test('is made from its text by `parse`, and its offset from its id by `offset`', async () => {
-    const { fetch, asked } = server(['id: 41\ndata: {"total":3}\n\n'], ['id: 42\ndata: {"total":4}\n\n']);
+    const { fetch, asked } = answering(['id: 41\ndata: {"total":3}\n\n'], ['id: 42\ndata: {"total":4}\n\n']);
     const feed = sse('/feed', { fetch, offset: Offset.sequence, parse: (text): { total: number } => JSON.parse(text) });
     const totals: number[] = [];
     const tracker = new OffsetTracker(new InMemoryOffsetStore());
@@ -101,7 +44,7 @@ describe('an event of a Server-Sent Events feed', () => {
     { parse: JSON.parse, offset: Offset.custom },
     { parse: String, offset: Offset.sequence },
   ])('that cannot be read ends the reading with an error that names it: $#', async (options) => {
-    const { fetch, asked } = server(['id: 1\ndata: 1\n\nid: x\ndata: {oops\n\n']);
+    const { fetch, asked } = answering(['id: 1\ndata: 1\n\nid: x\ndata: {oops\n\n']);
     await expect(read({ ...options, fetch })).rejects.toMatchObject({
       code: 'feed',
       retryable: false,
@@ -112,7 +55,7 @@ describe('an event of a Server-Sent Events feed', () => {
   });
 
   test('is dropped if it has not ended where the stream ends', async () => {
-    const { events, committed } = await read(server(['id: 7\ndata: a\n\n', 'id: 8\ndata: b\n']));
+    const { events, committed } = await read(answering(['id: 7\ndata: a\n\n', 'id: 8\ndata: b\n']));
     expect(events.map(({ data }) => data)).toEqual(['a']);
     expect(committed).toEqual(Offset.custom('7'));
   });
@@ -120,13 +63,13 @@ describe('an event of a Server-Sent Events feed', () => {
   test('is not gone past before it has been processed', async () => {
     const store = new InMemoryOffsetStore();
     const tracker = new OffsetTracker(store);
-    const { fetch } = server(['id: 7\ndata: a\n\nid: 8\ndata: b\n\n']);
+    const { fetch } = answering(['id: 7\ndata: a\n\nid: 8\ndata: b\n\n']);
     for await (const { data } of resume(tracker, 'orders', sse('/feed', { fetch }))) if (data === 'b') break;
     expect((await store.get('orders'))?.offset).toEqual(Offset.custom('7'));
   });
 
   test('that is longer than allowed ends the reading, after the events before it', async () => {
-    const { fetch } = server(['id: 1\ndata: a\n\nid: 2\ndata: ', 'x'.repeat(200)]);
+    const { fetch } = answering(['id: 1\ndata: a\n\nid: 2\ndata: ', 'x'.repeat(200)]);
     const store = new InMemoryOffsetStore();
     const feed = sse('/feed', { fetch, maxEventLength: 100 });
     const loop = async () => {
@@ -147,20 +90,20 @@ describe('the position that a server is told', () => {
     [Offset.custom(''), null],
     [Offset.custom('日本'), 'æ\u0097¥æ\u009c¬'],
   ])('on the very first request is right: $#', async (from, sent) => {
-    const { fetch, asked } = server();
+    const { fetch, asked } = answering();
     await read({ fetch }, { from });
     expect(asked.map(({ id }) => id)).toEqual([sent]);
   });
 
   test('moves on by ids without data', async () => {
-    const { fetch, asked } = server(['id: 7\ndata: a\n\n', 'id: 9\n\n']);
+    const { fetch, asked } = answering(['id: 7\ndata: a\n\n', 'id: 9\n\n']);
     const { committed } = await read({ fetch });
     expect(asked.map(({ id }) => id)).toEqual([null, '9']);
     expect(committed).toEqual(Offset.custom('9'));
   });
 
   test('may go into a query parameter', async () => {
-    const { fetch, asked } = server(['id: a&b\ndata: x\n\n']);
+    const { fetch, asked } = answering(['id: a&b\ndata: x\n\n']);
     await read({ fetch, lastEventId: { query: 'after' } }, { url: '/feed?room=1#top' });
     expect(asked.map(({ url, id }) => [url, id])).toEqual([
       ['/feed?room=1#top', null],
@@ -170,7 +113,7 @@ describe('the position that a server is told', () => {
 
   test('may be spelled as the server wants it, where it has a word for the end', async () => {
     const id = (offset: Offset): string | undefined => (Offset.isLatest(offset) ? '$' : undefined);
-    const { fetch, asked } = server(['id: 5\ndata: x\n\n']);
+    const { fetch, asked } = answering(['id: 5\ndata: x\n\n']);
     await read({ fetch, id }, { from: Offset.latest });
     expect(asked.map((request) => request.id)).toEqual(['$', '5']);
   });
@@ -178,7 +121,7 @@ describe('the position that a server is told', () => {
 
 describe('a request', () => {
   test('asks for an event stream, with the given headers and credentials, past the cache', async () => {
-    const { fetch, asked } = server();
+    const { fetch, asked } = answering();
     await read({ fetch, headers: { Authorization: 'Bearer x' }, credentials: 'include' });
     const { headers, credentials, cache, signal } = asked[0]?.init ?? {};
     expect(Object.fromEntries(new Headers(headers))).toEqual({
@@ -191,18 +134,18 @@ describe('a request', () => {
 
   test('gets fresh headers each time where a function makes them', async () => {
     let token = 0;
-    const { fetch, asked } = server(['id: 1\ndata: x\n\n']);
+    const { fetch, asked } = answering(['id: 1\ndata: x\n\n']);
     await read({ fetch, headers: async () => ({ authorization: `${++token}` }) });
     expect(asked.map(({ init }) => new Headers(init.headers).get('authorization'))).toEqual(['1', '2']);
   });
 
   test('that cannot be sent at all ends the reading', async () => {
-    await expect(read({ ...server(), headers: { 'not a name': 'x' } })).rejects.toMatchObject({ retryable: false });
+    await expect(read({ ...answering(), headers: { 'not a name': 'x' } })).rejects.toMatchObject({ retryable: false });
     await expect(read({}, { url: 'http://[' })).rejects.toThrow('cannot be asked for');
   });
 
   test('that fails is sent again', async () => {
-    const { fetch, asked } = server(new TypeError('network'), ['id: 1\ndata: x\n\n'], new TypeError('network'));
+    const { fetch, asked } = answering(new TypeError('network'), ['id: 1\ndata: x\n\n'], new TypeError('network'));
     const { events } = await read({ fetch });
     expect(events.map(({ data }) => data)).toEqual(['x']);
     expect(asked.map(({ id }) => id)).toEqual([null, null, '1', '1']);
@@ -210,7 +153,7 @@ describe('a request', () => {
 
   test('that is answered by something else ends the reading, and the error says what was found', async () => {
     const login = new Response('<html>', { headers: { 'content-type': 'text/html' } });
-    await expect(read(server(login), { url: '/feed?token=secret' })).rejects.toMatchObject({
+    await expect(read(answering(login), { url: '/feed?token=secret' })).rejects.toMatchObject({
       message: '"orders" from "/feed": found text/html where text/event-stream is needed',
       status: 200,
       retryable: false,
@@ -221,7 +164,7 @@ describe('a request', () => {
 test('a server that falls silent is left, and the feed opened again', async () => {
   const silent = new ReadableStream({ start: (controller) => controller.enqueue(bytes('id: 1\ndata: x\n\n')) });
   const answer = new Response(silent, { headers: { 'content-type': 'text/event-stream' } });
-  const { fetch, asked } = server(answer);
+  const { fetch, asked } = answering(answer);
   const { events } = await read({ fetch, idleTimeoutMs: 20 });
   expect(events.map(({ data }) => data)).toEqual(['x']);
   expect(asked.map(({ id }) => id)).toEqual([null, '1']);
@@ -229,7 +172,7 @@ test('a server that falls silent is left, and the feed opened again', async () =
 
 test('no more is read from a server than is processed', async () => {
   const chunks = Array.from({ length: 100 }, (_, i) => `id: ${i}\ndata: x\n\n`);
-  const { fetch, pulled } = server(chunks);
+  const { fetch, pulled } = answering(chunks);
   const events = resume(new OffsetTracker(new InMemoryOffsetStore()), 'orders', sse('/feed', { fetch }));
   await events.next();
   await events.next();

@@ -37,16 +37,23 @@ export function retryAfterOf({ headers }: FeedResponse): number | undefined {
   return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), longestRetryAfterMs);
 }
 
-/** What an answer tells of the log. */
+/**
+ * What an answer tells of the log.
+ * @param offsetOf makes an offset of what a header says
+ */
 export function openingOf(
   response: FeedResponse,
   { feedId, head }: LogOptions,
-  offset: (id: string) => Offset | undefined,
+  { offsetOf, errors }: { readonly offsetOf: (text: string) => Offset | undefined; readonly errors: FeedErrors },
 ): FeedOpening {
   const header = (name: string | undefined): string | undefined => (name && response.headers.get(name)) || undefined;
-  const place = typeof head === 'function' ? head(response) : header(head);
-  return {
-    feedId: typeof feedId === 'function' ? feedId(response) : header(feedId),
-    head: typeof place === 'string' ? offset(place) : place,
-  };
+  try {
+    const place = typeof head === 'function' ? head(response) : header(head);
+    return {
+      feedId: typeof feedId === 'function' ? feedId(response) : header(feedId),
+      head: typeof place === 'string' ? offsetOf(place) : place,
+    };
+  } catch (cause) {
+    throw errors.final(`what it says of its log cannot be read: ${cause}`, { cause });
+  }
 }

@@ -16,8 +16,8 @@ export function idOf(from: Offset, options: SseOptions<unknown>): string | undef
 export function questionOf(
   url: string,
   options: SseOptions<unknown>,
-  { from, id, signal, errors }: { from: Offset; id: string; signal: AbortSignal; errors: FeedErrors },
-): Question {
+  { from, id, errors }: { readonly from: Offset; readonly id: string; readonly errors: FeedErrors },
+): Omit<Question, 'signal'> {
   const { lastEventId = 'header', method, body } = options;
   const inQuery = id !== '' && lastEventId !== 'header';
   return {
@@ -26,7 +26,6 @@ export function questionOf(
     method,
     body: typeof body === 'function' ? body(from) : body,
     ...(id !== '' && !inQuery && { headers: { 'last-event-id': inHeader(id, errors) } }),
-    signal,
   };
 }
 
@@ -51,7 +50,7 @@ export async function corsAdvice(
   errors: FeedErrors,
 ): Promise<string | undefined> {
   const { location } = globalThis as { readonly location?: { readonly href?: string; readonly origin?: string } };
-  if (!question.headers || (question.method ?? 'GET') !== 'GET' || !location?.href?.startsWith('http'))
+  if (question.signal.aborted || !question.headers || (question.method ?? 'GET') !== 'GET' || !location?.href?.startsWith('http'))
     return undefined;
   const { origin } = new URL(question.url, location.href);
   if (origin === location.origin) return undefined;

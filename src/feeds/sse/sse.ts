@@ -1,13 +1,11 @@
-import { OffsetError, quote } from '../../errors.ts';
+import { quote } from '../../errors.ts';
 import type { Offset } from '../../offset.ts';
 import type { Feed, FeedContext, FeedIterator } from '../feed.ts';
-import { FeedErrors } from '../feed-errors.ts';
 import { openingOf } from '../http/answer.ts';
-import { ask } from '../http/ask.ts';
 import { type BodyReader, readerOf } from '../http/body.ts';
+import { HttpConnection } from '../http/connection.ts';
 import type { FeedResponse } from '../http/options.ts';
 import { warnUntold } from '../http/place.ts';
-import { inTime, Silence } from '../silence.ts';
 import { EventStream } from './event-stream.ts';
 import { Items, type SseItem } from './items.ts';
 import type { SseEvent, SseOptions } from './options.ts';
@@ -47,27 +45,26 @@ class Connection<T> implements FeedIterator<SseItem<T | string>> {
   readonly #options: SseOptions<T>;
   readonly #from: Offset;
   readonly #context: FeedContext;
-  readonly #errors: FeedErrors;
-  readonly #abort = new AbortController();
   /** The id to send; undefined where there is none to say the offset by. */
   readonly #id: string | undefined;
+  readonly #http: HttpConnection;
   readonly #items: Items<T>;
   readonly #stream: EventStream;
   #bytes: BodyReader | undefined;
   #closed = false;
 
   constructor(url: string, options: SseOptions<T>, from: Offset, context: FeedContext) {
+    const { idleTimeoutMs, maxEventLength = 2 ** 24 } = options;
     this.#url = url;
     this.#options = options;
     this.#from = from;
     this.#context = context;
-    this.#errors = new FeedErrors(context.source, url);
     this.#id = idOf(from, options);
-    this.#items = new Items(options, context, this.#errors, this.#id ?? '');
-    this.#stream = new EventStream(options.maxEventLength ?? 2 ** 24, (ms) => context.reopenAfter(ms));
-    if (options.idleTimeoutMs !== undefined) context.deadAfter(0);
-    if (context.signal.aborted) this.#close();
-    context.signal.addEventListener('abort', this.#close);
+    this.#http = new HttpConnection(url, options, context, idleTimeoutMs ?? 0);
+    this.#items = new Items(options, context, this.#http.errors, this.#id ?? '');
+    this.#stream = new EventStream(maxEventLength, (ms) => context.reopenAfter(ms));
+    // It watches itself then.
+    if (idleTimeoutMs !== undefined) context.deadAfter(0);
   }
 
   next(): Promise<Result<T>> {
@@ -76,11 +73,12 @@ class Connection<T> implements FeedIterator<SseItem<T | string>> {
   }
 
   ready(): SseItem<T | string> | undefined {
-    return this.#closed ? undefined : this.#items.take();
+    return this.#http.signal.aborted ? undefined : this.#items.take();
   }
 
   async return(): Promise<Result<T>> {
-    this.#close();
+    this.#closed = true;
+    this.#http.close();
     return { done: true, value: undefined };
   }
 
@@ -88,23 +86,23 @@ class Connection<T> implements FeedIterator<SseItem<T | string>> {
     if (this.#closed) return this.return();
     try {
       this.#bytes ??= await this.#open();
-      if (this.#closed) this.#stop();
       const value = this.#bytes && (await this.#read(this.#bytes));
       if (value) return { done: false, value };
+      await this.return();
+      return { done: true, value: this.#bytes ? undefined : 'end' };
     } catch (error) {
-      this.#close();
+      await this.return();
       throw error;
     }
-    this.#close();
-    return { done: true, value: this.#bytes ? undefined : 'end' };
   }
 
   async #read(bytes: BodyReader): Promise<SseItem<T | string> | undefined> {
     for (;;) {
       if (this.#stream.overflow) {
-        throw this.#errors.final(`the event after ${quote(this.#items.lastEventId)} is longer than maxEventLength`);
+        const { lastEventId } = this.#items;
+        throw this.#http.errors.final(`the event after ${quote(lastEventId)} is longer than maxEventLength`);
       }
-      const chunk = await this.#inTime(() => bytes.read());
+      const chunk = await this.#http.inTime(() => bytes.read());
       if (chunk === undefined) return undefined;
       this.#items.add(this.#stream.blocks(chunk));
       const item = this.#items.take();
@@ -115,55 +113,27 @@ class Connection<T> implements FeedIterator<SseItem<T | string>> {
 
   /** @returns undefined where the feed has ended */
   async #open(): Promise<BodyReader | undefined> {
+    const { errors, signal } = this.#http;
     const response = await this.#ask();
-    check(response, this.#errors, this.#id ?? '', this.#context);
+    check(response, errors, this.#id ?? '', this.#context);
     if (response.status === 204) return undefined;
-    const bytes = readerOf(response.body, this.#errors);
-    this.#context.opened(this.#opening(response));
+    const bytes = readerOf(response.body, signal, errors);
+    const offsetOf = (id: string) => this.#items.offsetOf(id, { id, type: 'message', data: '' });
+    this.#context.opened(openingOf(response, this.#options, { offsetOf, errors }));
     if (this.#id === undefined && typeof this.#options.body !== 'function') warnUntold(this.#from, this.#context);
     return bytes;
   }
 
-  #opening(response: FeedResponse): ReturnType<typeof openingOf> {
-    const offsetOf = (id: string) => this.#items.offsetOf(id, { id, type: 'message', data: '' });
-    try {
-      return openingOf(response, this.#options, offsetOf);
-    } catch (cause) {
-      throw this.#errors.final(`what it says of its log cannot be read: ${cause}`, { cause });
-    }
-  }
-
   async #ask(): Promise<FeedResponse> {
-    const about = { from: this.#from, id: this.#id ?? '', signal: this.#abort.signal, errors: this.#errors };
-    const question = questionOf(this.#url, this.#options, about);
+    const { errors, signal } = this.#http;
+    const question = questionOf(this.#url, this.#options, { from: this.#from, id: this.#id ?? '', errors });
     try {
-      return await this.#inTime(() => ask(this.#options, question, this.#errors));
+      return await this.#http.ask(question);
     } catch (error) {
-      const advice = await corsAdvice(question, this.#options, this.#errors);
+      const advice = await corsAdvice({ ...question, signal }, this.#options, errors);
       if (advice === undefined) throw error;
       this.#context.warn('cors-last-event-id', advice);
-      throw this.#errors.error(advice, { cause: error });
+      throw errors.error(advice, { cause: error });
     }
   }
-
-  /** Network errors and a silence that lasts too long may pass. */
-  async #inTime<R>(wait: () => Promise<R>): Promise<R> {
-    try {
-      return await inTime(this.#options.idleTimeoutMs ?? 0, this.#stop, wait);
-    } catch (cause) {
-      if (cause instanceof OffsetError) throw cause;
-      throw this.#errors.error(cause instanceof Silence ? cause.message : String(cause), { cause });
-    }
-  }
-
-  readonly #stop = (): void => {
-    this.#abort.abort();
-    this.#bytes?.cancel();
-  };
-
-  readonly #close = (): void => {
-    this.#closed = true;
-    this.#context.signal.removeEventListener('abort', this.#close);
-    this.#stop();
-  };
 }

@@ -36,8 +36,12 @@ export type {
   LogOptions,
   WordOptions,
 } from './feeds/http/options.ts';
+export type { PollOptions } from './feeds/poll.ts';
+export { poll } from './feeds/poll.ts';
 export type { SseEvent, SseMessage, SseOptions } from './feeds/sse/options.ts';
 export { sse } from './feeds/sse/sse.ts';
+export type { FeedSocket, FeedSocketClose, WebSocketOptions } from './feeds/web-socket.ts';
+export { webSocket } from './feeds/web-socket.ts';
 export { Offset } from './offset.ts';
 export type { HandlerOptions } from './resume/handler.ts';
 export type { FeedState, FeedStateDetail, FeedTracker, ReaderOptions } from './resume/options.ts';

@@ -41,6 +41,7 @@ export async function openOnce<E extends FeedEvent<unknown>>(
   { from = Offset.earliest, openedBefore = false, count = Infinity, signal, onItem }: OpeningOptions = {},
 ): Promise<Opening<E>> {
   const stop = new AbortController();
+  if (signal?.aborted) stop.abort();
   signal?.addEventListener('abort', () => stop.abort());
   const opening: Opening<E> = {
     items: [],

@@ -1,0 +1,182 @@
+import { quote } from '../errors.ts';
+import type { Offset } from '../offset.ts';
+import type { Feed, FeedContext, FeedEvent, FeedItem } from './feed.ts';
+import { openingOf, refusal, retryAfterOf } from './http/answer.ts';
+import { HttpConnection } from './http/connection.ts';
+import type { FeedResponse, HttpOptions, LogOptions, WordOptions } from './http/options.ts';
+import { custom, warnUntold, withQuery, wordOf } from './http/place.ts';
+import { pause } from './pause.ts';
+
+/** Options of {@link poll}; `T` is an event, `P` a page as the server sends it. */
+export interface PollOptions<T, P> extends HttpOptions, LogOptions, WordOptions {
+  /** The events of a page, in order. */
+  readonly events: (page: P) => readonly T[];
+  /**
+   * The place after a page: the next cursor, as text or as an offset; undefined or null where the page tells none. The last
+   * event of the page carries it, and a heartbeat does where the page has no events.
+   */
+  readonly next?: (page: P, response: FeedResponse) => Offset | string | undefined | null;
+  /** The place of one event, where each is one to go on from. Where it throws, the event is a {@link FeedFailure}. */
+  readonly offset?: (event: T) => Offset | undefined;
+  /** Whether the next page can be asked for at once. Default: where the page has events. */
+  readonly more?: (page: P, response: FeedResponse) => boolean;
+  /** Makes a page of an answer. Default: its JSON. */
+  readonly read?: (response: FeedResponse) => Promise<P>;
+  /** The query parameter for the place, which replaces what the URL has. Default 'cursor'. */
+  readonly query?: string;
+  /**
+   * The least time between two requests while there is nothing new, in ms; default 5000. It counts from the sending, so that
+   * a server that holds its answer until something happens ("long poll") is asked again at once; give such a one 100, say.
+   */
+  readonly intervalMs?: number;
+  /** How long an answer may take, in ms; default 60,000. 0: for ever. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Pages of events, asked for by a cursor, as a feed. An `ETag` is sent back as `If-None-Match`, and a 304 or 204 is "nothing
+ * new". What has been read to its end is told as up to date.
+ *
+ * By status: 410 is a FeedExpiredError. 408, 425, 429, 5xx and network errors are tried again, after `Retry-After`. Anything
+ * else is a FeedError that ends the reading; but a 404 is tried again where the feed was open before.
+ *
+ * @param url with the place in a query parameter, or a function of the offset where it is told in another way. Nothing is
+ * sent for 'earliest', where pages begin; for 'latest' give the option `latest`, or a function.
+ * @throws TypeError where neither `next` nor `offset` says where to go on
+ * @example
+ * poll('https://api.example/orders', {
+ *   events: (page: { items: Order[]; cursor: string }) => page.items,
+ *   next: (page) => page.cursor,
+ * });
+ */
+export function poll<T, P>(
+  url: string | URL | ((from: Offset) => string | URL),
+  options: PollOptions<T, P>,
+): Feed<T, FeedEvent<T>> {
+  if (!options.next && !options.offset) throw new TypeError('poll: give `next` or `offset`, which say where to go on');
+  const { query = 'cursor' } = options;
+  const urlOf = (from: Offset): string => {
+    if (typeof url === 'function') return String(url(from));
+    const word = wordOf(from, options);
+    return word ? withQuery(String(url), query, word) : String(url);
+  };
+  const isTold = (from: Offset): boolean =>
+    typeof url === 'function' || from.kind !== 'latest' || options.latest !== undefined;
+  return (from, context) => {
+    if (!isTold(from)) warnUntold(from, context);
+    return new Polling(options, urlOf, from, context).items();
+  };
+}
+
+type Item<T> = FeedItem<T, FeedEvent<T>>;
+
+interface Page<T> {
+  readonly items: readonly Item<T>[];
+  /** Whether the next page can be asked for at once. */
+  readonly more: boolean;
+}
+
+/** One opening: page after page. */
+class Polling<T, P> {
+  readonly #options: PollOptions<T, P>;
+  readonly #urlOf: (from: Offset) => string;
+  readonly #context: FeedContext;
+  readonly #http: HttpConnection;
+  #place: Offset;
+  #openedBefore: boolean;
+  /** The tag of the page that was read last, and where it was read. */
+  #known: { readonly url: string; readonly tag: string } | undefined;
+
+  constructor(options: PollOptions<T, P>, urlOf: (from: Offset) => string, from: Offset, context: FeedContext) {
+    this.#options = options;
+    this.#urlOf = urlOf;
+    this.#context = context;
+    this.#http = new HttpConnection(urlOf(from), options, context, options.timeoutMs ?? 60_000);
+    this.#place = from;
+    this.#openedBefore = context.openedBefore;
+  }
+
+  async *items(): AsyncGenerator<Item<T>, void, void> {
+    const { intervalMs = 5000 } = this.#options;
+    const { signal, close } = this.#http;
+    // Each request has a time limit of its own, and between two of them silence says nothing.
+    this.#context.deadAfter(0);
+    try {
+      while (!signal.aborted) {
+        const sentAt = Date.now();
+        const response = await this.#ask();
+        const { items, more }: Page<T> = this.#hasNothingNew(response) ? nothing : await this.#read(response);
+        for (const item of items) {
+          this.#place = item.offset ?? this.#place;
+          yield item;
+        }
+        const waitMs = Math.max(sentAt + intervalMs - Date.now(), retryAfterOf(response) ?? 0);
+        if (!more && waitMs > 0) await pause(waitMs, signal);
+      }
+    } finally {
+      close();
+    }
+  }
+
+  async #ask(): Promise<FeedResponse> {
+    const { errors } = this.#http;
+    const url = this.#urlOf(this.#place);
+    const headers = this.#known?.url === url ? { 'if-none-match': this.#known.tag } : {};
+    const response = await this.#http.ask({ url, accept: 'application/json', headers });
+    if (!this.#hasNothingNew(response) && response.status !== 200) {
+      const place = wordOf(this.#place, this.#options) ?? this.#place.kind;
+      throw refusal(response, errors, { place, openedBefore: this.#openedBefore });
+    }
+    this.#context.opened(openingOf(response, this.#options, { offsetOf: custom, errors }));
+    const tag = response.headers.get('etag');
+    if (response.status === 200) this.#known = tag === null ? undefined : { url, tag };
+    return response;
+  }
+
+  #hasNothingNew({ status }: FeedResponse): boolean {
+    return status === 304 || status === 204;
+  }
+
+  async #read(response: FeedResponse): Promise<Page<T>> {
+    const { read = json, events, next, more } = this.#options;
+    // A network that wants a login first may answer in the server's place.
+    const retryable = this.#openedBefore;
+    const page = await this.#http.inTime(async () => {
+      try {
+        return (await read(response)) as P;
+      } catch (cause) {
+        throw this.#http.errors.error(`its page cannot be read: ${cause}`, { cause, status: 200, retryable });
+      }
+    });
+    try {
+      const all = [...events(page)];
+      const after = next?.(page, response) ?? undefined;
+      const offset = typeof after === 'string' ? custom(after) : after;
+      const goesOn = more?.(page, response) ?? all.length > 0;
+      this.#openedBefore = true;
+      const last = { offset, upToDate: !goesOn };
+      if (all.length === 0) return { items: [{ heartbeat: true, ...last }], more: goesOn };
+      return { items: all.map((data, i) => this.#item(data, i === all.length - 1 ? last : {})), more: goesOn };
+    } catch (cause) {
+      throw this.#http.errors.error(`its page cannot be read: ${cause}`, { cause, event: page, retryable });
+    }
+  }
+
+  #item(data: T, about: { readonly offset?: Offset | undefined; readonly upToDate?: boolean }): Item<T> {
+    try {
+      return { data, ...about, offset: about.offset ?? this.#options.offset?.(data) };
+    } catch (cause) {
+      const failed = this.#http.errors.final(`the event ${quote(data)} cannot be read: ${cause}`, {
+        cause,
+        event: data,
+      });
+      return { failed, again: () => this.#item(data, about) };
+    }
+  }
+}
+
+const nothing: Page<never> = { items: [{ heartbeat: true, upToDate: true }], more: false };
+
+async function json(response: FeedResponse): Promise<unknown> {
+  return JSON.parse(await response.text());
+}

@@ -13,6 +13,8 @@ export {
   StorageError,
   UnsupportedError,
 } from './errors.ts';
+export type { DurableStreamOptions } from './feeds/durable-stream.ts';
+export { durableStream } from './feeds/durable-stream.ts';
 export type {
   Feed,
   FeedContext,

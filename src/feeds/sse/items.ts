@@ -102,24 +102,27 @@ export class Items<T> {
   #read(block: Block, id: string, carries: boolean): SseItem<T | string> {
     const { type, data } = block;
     const { parse, sharedIds } = this.#options;
-    const message: SseMessage = { id, type, data: data ?? '' };
     let offset: Offset | undefined;
     try {
-      const place = this.offsetOf(block.id, message);
+      const place = this.#placeOf(block, id);
       if (carries) offset = place;
       else if (sharedIds && block.id) this.#shared = place;
-      if (offset) this.#without = -Infinity;
       if (data === undefined) return { heartbeat: true, offset };
       return { offset, id, type, data: parse ? parse(data) : data };
     } catch (cause) {
       if (offset && data === '') return { heartbeat: true, offset };
-      const failed = this.#errors.final(`the event ${quote(id)} cannot be read: ${cause}`, {
-        cause,
-        event: message,
-        offset,
-      });
+      const event: SseMessage = { id, type, data: data ?? '' };
+      const failed = this.#errors.final(`the event ${quote(id)} cannot be read: ${cause}`, { cause, event, offset });
       return { failed, offset, again: () => this.#read(block, id, carries) };
     }
+  }
+
+  #placeOf({ id, type, data = '' }: Block, lastId: string): Offset | undefined {
+    // Most events take this way, and need no message of their own.
+    if (!this.#options.offset) return id === undefined ? undefined : custom(id);
+    const place = this.offsetOf(id, { id: lastId, type, data });
+    if (place) this.#without = -Infinity;
+    return place;
   }
 
   /** The offset of an id, an event's own; of an event without one where a function reads events. */

@@ -50,12 +50,7 @@ export async function corsAdvice(
   errors: FeedErrors,
 ): Promise<string | undefined> {
   const { location } = globalThis as { readonly location?: { readonly href?: string; readonly origin?: string } };
-  if (
-    question.signal.aborted ||
-    !question.headers ||
-    (question.method ?? 'GET') !== 'GET' ||
-    !location?.href?.startsWith('http')
-  )
+  if (question.signal.aborted || (question.method ?? 'GET') !== 'GET' || !location?.href?.startsWith('http'))
     return undefined;
   const { origin } = new URL(question.url, location.href);
   if (origin === location.origin) return undefined;

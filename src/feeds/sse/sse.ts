@@ -32,9 +32,16 @@ export function sse<T>(
   options: SseOptions<T> & Required<Pick<SseOptions<T>, 'parse'>>,
 ): Feed<T, SseEvent<T>>;
 export function sse<T>(url: string | URL, options: SseOptions<T> = {}): Feed<T | string, SseEvent<T | string>> {
+  const found: Found = {};
   return (from, context) => ({
-    [Symbol.asyncIterator]: () => new Connection(String(url), options, from, context),
+    [Symbol.asyncIterator]: () => new Connection(String(url), options, from, { context, found }),
   });
+}
+
+/** What is known of the server from earlier openings. */
+interface Found {
+  /** What to do about its refusing `Last-Event-ID`. */
+  advice?: string | undefined;
 }
 
 type Result<T> = IteratorResult<SseItem<T | string>, 'end' | void>;
@@ -45,6 +52,7 @@ class Connection<T> implements FeedIterator<SseItem<T | string>> {
   readonly #options: SseOptions<T>;
   readonly #from: Offset;
   readonly #context: FeedContext;
+  readonly #found: Found;
   /** The id to send; undefined where there is none to say the offset by. */
   readonly #id: string | undefined;
   readonly #http: HttpConnection;
@@ -53,12 +61,18 @@ class Connection<T> implements FeedIterator<SseItem<T | string>> {
   #bytes: BodyReader | undefined;
   #closed = false;
 
-  constructor(url: string, options: SseOptions<T>, from: Offset, context: FeedContext) {
+  constructor(
+    url: string,
+    options: SseOptions<T>,
+    from: Offset,
+    { context, found }: { readonly context: FeedContext; readonly found: Found },
+  ) {
     const { idleTimeoutMs, maxEventLength = 2 ** 24 } = options;
     this.#url = url;
     this.#options = options;
     this.#from = from;
     this.#context = context;
+    this.#found = found;
     this.#id = idOf(from, options);
     this.#http = new HttpConnection(url, options, context, idleTimeoutMs ?? 0);
     this.#items = new Items(options, context, this.#http.errors, this.#id ?? '');
@@ -128,9 +142,13 @@ class Connection<T> implements FeedIterator<SseItem<T | string>> {
     const { errors, signal } = this.#http;
     const question = questionOf(this.#url, this.#options, { from: this.#from, id: this.#id ?? '', errors });
     try {
-      return await this.#http.ask(question);
+      const response = await this.#http.ask(question);
+      this.#found.advice = undefined;
+      return response;
     } catch (error) {
-      const advice = await corsAdvice({ ...question, signal }, this.#options, errors);
+      if (!question.headers) throw error;
+      this.#found.advice ??= await corsAdvice({ ...question, signal }, this.#options, errors);
+      const { advice } = this.#found;
       if (advice === undefined) throw error;
       this.#context.warn('cors-last-event-id', advice);
       throw errors.error(advice, { cause: error });

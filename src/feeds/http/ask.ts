@@ -22,6 +22,10 @@ export async function ask(options: HttpOptions, question: Question, errors: Feed
   if (typeof headers !== 'function') return send(options, question, headers, errors);
   const response = await send(options, question, await headers(), errors);
   if (response.status !== 401) return response;
+  // What nobody reads would hold its connection.
+  void Promise.resolve(response)
+    .then((refused) => refused.text())
+    .catch(() => {});
   return send(options, question, await headers(), errors);
 }
 

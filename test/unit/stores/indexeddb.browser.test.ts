@@ -5,7 +5,8 @@ import { IndexedDBOffsetStore, createOffsetStore } from '../../../src/stores/ind
 import { testOffsetStore } from '../../../src/testing/index.ts';
 import { at, closeAfter, commit, fail, freshName, open, raw } from './databases.ts';
 
-const objectStore = 'tidemark-offsets';
+const objectStore = 'tidemark-checkpoints';
+const slotStore = 'tidemark-hide-slots';
 testOffsetStore('IndexedDBOffsetStore', ({ id, compare }) => new IndexedDBOffsetStore({ name: id, compare }), {
   describe,
   it,
@@ -27,7 +28,7 @@ describe('what cannot be read', () => {
     const store = open({ name });
     await commit(store, 'orders', at(1n));
     await commit(store, 'other', at(2n));
-    const garbage = { source: 'orders', slot: '', epoch: 0, rank: 'many', offset: null };
+    const garbage = { source: 'orders', epoch: 0, rank: 'many', offset: null };
     const db = await raw(name);
     await db.put(objectStore, garbage);
 
@@ -39,7 +40,7 @@ describe('what cannot be read', () => {
       ['orders', at(9n)],
     ]);
     await expect(store.commit(both)).rejects.toMatchObject(unreadable);
-    expect(await db.get(objectStore, ['orders', ''])).toEqual(garbage);
+    expect(await db.get(objectStore, 'orders')).toEqual(garbage);
     expect(await store.get('other')).toEqual(at(2n));
     expect(await commit(store, 'other', at(3n))).toEqual(at(3n));
   });
@@ -49,7 +50,7 @@ describe('what cannot be read', () => {
     const store = open({ name });
     const heard = follow(store);
     await commit(store, 'orders', at(1n));
-    await (await raw(name)).put(objectStore, { source: 'orders', slot: 'x', epoch: 'high' });
+    await (await raw(name)).put(slotStore, { source: 'orders', epoch: 'high' });
     await expect(store.get('orders')).rejects.toMatchObject({ code: 'serialization' });
     await expect(commit(store, 'orders', at(2n))).rejects.toMatchObject({ code: 'serialization' });
     await store.clearAll();
@@ -59,7 +60,7 @@ describe('what cannot be read', () => {
 });
 
 describe('what a closing tab saves', () => {
-  test('is in the database as it was, and folded away by the next commit of the source', async () => {
+  test('lies in the database as it was, until the next commit of the source folds it away', async () => {
     const name = freshName();
     const [closing, living] = [open({ name }), open({ name })];
     await commit(closing, 'orders', at(1n));
@@ -71,18 +72,23 @@ describe('what a closing tab saves', () => {
         ]),
       );
     const db = await raw(name);
-    expect(await db.count(objectStore)).toBe(7);
-    expect(await living.get('orders')).toEqual(at(7n));
+    expect(await db.count(slotStore)).toBe(6);
+    expect(await db.getAll(objectStore)).toEqual([{ source: 'orders', ...at(1n) }]);
 
     expect(await commit(living, 'orders', at(2n))).toEqual(at(7n));
-    expect(await db.getAllKeys(objectStore, IDBKeyRange.bound(['orders'], ['orders', []]))).toEqual([['orders', '']]);
-    expect(await db.get(objectStore, ['orders', ''])).toMatchObject(at(7n));
-    expect(await living.getAll()).toEqual(
-      new Map([
-        ['orders', at(7n)],
-        ['other', at(7n)],
-      ]),
-    );
+    expect((await db.getAll(slotStore)).map(({ source }) => source)).toEqual(['other', 'other', 'other']);
+    expect(await db.getAll(objectStore)).toEqual([{ source: 'orders', ...at(7n) }]);
+  });
+
+  test.each(['get', 'getAll', 'begin'] as const)('is folded away by %s', async (read) => {
+    const name = freshName();
+    const [closing, living] = [open({ name }), open({ name })];
+    await commit(closing, 'orders', at(8n));
+    for (const n of [9n, 7n]) closing.commitOnHide(new Map([['orders', at(n)]]));
+    await living[read]('orders');
+    const db = await raw(name);
+    expect(await db.count(slotStore)).toBe(0);
+    expect((await db.get(objectStore, 'orders'))?.offset).toEqual(at(9n).offset);
   });
 
   test('does not come back after clearAll', async () => {

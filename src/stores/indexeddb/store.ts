@@ -141,6 +141,11 @@ export class IndexedDBOffsetStore<Schema extends DBSchema | unknown = unknown> i
         { source },
       );
     }
+    if (!('IDBRequest' in globalThis)) {
+      throw new UnsupportedError(`${quote(source)}: effects need the globals of IndexedDB, for idb: set them`, {
+        source,
+      });
+    }
     const next = asCheckpoint(change.next, source, this.id);
     const mark = crypto.getRandomValues(new Uint32Array(4)).join('-');
     const result = await this.#transactions.run('readwrite', [checkpoints, hideSlots, ...scope], async (tx) => {

@@ -1,5 +1,6 @@
 import { type IDBPDatabase, deleteDB, openDB } from 'idb';
-import { describe, expect, it, test } from 'vitest';
+import { afterEach, describe, expect, it, test, vi } from 'vitest';
+import type { Offset } from '../../../src/offset.ts';
 import type { StoreChange } from '../../../src/store.ts';
 import { IndexedDBOffsetStore, createOffsetStore } from '../../../src/stores/indexeddb/store.ts';
 import { testOffsetStore } from '../../../src/testing/index.ts';
@@ -131,6 +132,101 @@ describe('what a closing tab saves', () => {
   });
 });
 
+describe('what a commit costs', () => {
+  afterEach(() => void vi.restoreAllMocks());
+
+  test('is one read and one write a source, and one look a transaction, beside any number of others', async () => {
+    const name = freshName();
+    const store = open({ name });
+    const batch = (count: number, n: bigint) => new Map(Array.from({ length: count }, (_, i) => [`s ${i}`, at(n)]));
+    const counted: object[] = [];
+    for (const [count, n] of [
+      [10, 1n],
+      [10, 2n],
+      [2500, 3n],
+      [10, 4n],
+    ] as const) {
+      counted.push(await counts(() => store.commit(batch(count, n))));
+    }
+    expect(counted).toEqual([
+      { transaction: 1, getAllKeys: 1, get: 10, put: 10 },
+      { transaction: 1, getAllKeys: 1, get: 10, put: 10 },
+      { transaction: 3, getAllKeys: 3, get: 2500, put: 2500 },
+      { transaction: 1, getAllKeys: 1, get: 10, put: 10 },
+    ]);
+    expect(await counts(() => store.commit(batch(10, 4n)))).toEqual({ transaction: 1, getAllKeys: 1, get: 10 });
+    expect(await counts(() => store.get('s 1'))).toEqual({ transaction: 1, getAllKeys: 1, get: 1 });
+    expect(await counts(() => store.begin('s 1'))).toEqual({ transaction: 1, getAllKeys: 1, get: 1, put: 1 });
+    expect(await open({ name }).getAll()).toHaveProperty('size', 2500);
+  });
+
+  test('is one look more a source while what pages saved waits to be read', async () => {
+    const store = open({ name: freshName() });
+    await store.commit(new Map(['a', 'b', 'c', 'd'].map((source) => [source, at(1n)])));
+    store.commitOnHide(new Map([['other', at(1n)]]));
+    const batch = new Map(['a', 'b', 'c'].map((source) => [source, at(2n)]));
+    expect(await counts(() => store.commit(batch))).toEqual({
+      transaction: 1,
+      getAllKeys: 1,
+      get: 3,
+      getAll: 3,
+      put: 3,
+    });
+  });
+
+  test('is no look at localStorage', async () => {
+    const store = open({ name: freshName() });
+    await commit(store, 'orders', at(1n));
+    const key = vi.spyOn(Storage.prototype, 'key');
+    const own = vi.spyOn(Object, 'keys');
+    await commit(store, 'orders', at(2n));
+    expect(own.mock.calls.flat().includes(localStorage)).toBe(false);
+    expect(key).not.toHaveBeenCalled();
+  });
+
+  async function counts(work: () => Promise<unknown>): Promise<object> {
+    const spies = [
+      vi.spyOn(IDBDatabase.prototype, 'transaction'),
+      ...(['get', 'getAll', 'getAllKeys', 'getKey', 'put', 'add', 'delete', 'openCursor'] as const).map((method) =>
+        vi.spyOn(IDBObjectStore.prototype, method),
+      ),
+      vi.spyOn(IDBIndex.prototype, 'getAll'),
+    ];
+    await work();
+    const called = spies.map((spy) => [spy.getMockName(), spy.mock.calls.length] as const);
+    for (const spy of spies) spy.mockRestore();
+    return Object.fromEntries(called.filter(([, count]) => count > 0));
+  }
+});
+
+test('the globals of IndexedDB are not needed beside a factory that is given', async () => {
+  const factory = indexedDB;
+  const name = freshName();
+  vi.stubGlobal('indexedDB', undefined);
+  for (const global of ['IDBKeyRange', 'IDBRequest', 'IDBDatabase', 'IDBTransaction', 'IDBObjectStore', 'IDBCursor'])
+    vi.stubGlobal(global, undefined);
+  try {
+    const store = open({ name, indexedDB: factory });
+    expect(await commit(store, 'orders', at(1n))).toEqual(at(1n));
+    store.commitOnHide(new Map([['orders', at(2n)]]));
+    expect(await store.get('orders')).toEqual(at(2n));
+    expect((await store.begin('orders')).offset).toEqual(at(2n).offset);
+  } finally {
+    vi.unstubAllGlobals();
+  }
+});
+
+test('what is given back is frozen, and what was given may change', async () => {
+  const store = open({ name: freshName() });
+  const given = { ...at(1n), offset: { ...at(1n).offset } as Offset };
+  const all = [await commit(store, 'orders', given), await store.get('orders'), (await store.getAll()).get('orders')];
+  for (const found of [...all, await store.begin('orders')]) {
+    expect([Object.isFrozen(found), Object.isFrozen(found?.offset)]).toEqual([true, true]);
+  }
+  given.rank = 9;
+  expect(all[0]).toEqual(at(1n));
+});
+
 describe('between tabs', () => {
   test('what a closing tab could only tell of is written by the tabs that heard it', async () => {
     const name = freshName();
@@ -195,14 +291,43 @@ describe('a database of the application’s own', () => {
     });
   });
 
-  test('without the object store, the error says what to call', async () => {
+  test.each([
+    ['any', () => {}],
+    ['one', (db: IDBPDatabase) => void db.createObjectStore(objectStore, { keyPath: 'source' })],
+    ['the one of an early version', (db: IDBPDatabase) => void db.createObjectStore('tidemark-offsets')],
+  ])('without the object stores, having %s, gets an error that says what to call', async (_, upgrade) => {
     const name = freshName();
-    const db = await openDB(name, 1);
+    const db = await openDB(name, 1, { upgrade });
     closeAfter(db);
     await expect(open({ db }).get('orders')).rejects.toMatchObject({
       name: 'StorageError',
       retryable: false,
       message: expect.stringContaining('createOffsetStore(db)'),
+    });
+  });
+
+  test('gets what it lacks by an upgrade, and keeps what it has', async () => {
+    const name = freshName();
+    const half = await openDB(name, 1, {
+      upgrade: (db) => void db.createObjectStore(objectStore, { keyPath: 'source' }),
+    });
+    await half.put(objectStore, { source: 'orders', ...at(1n) });
+    half.close();
+    const store = open({ db: await openOwn(name) });
+    store.commitOnHide(new Map([['orders', at(2n)]]));
+    expect(await store.get('orders')).toEqual(at(2n));
+  });
+
+  test('given as such and closed cannot be opened again, and the error says what to give', async () => {
+    const name = freshName();
+    const db = await openOwn(name);
+    const store = open({ db });
+    await commit(store, 'orders', at(1n));
+    db.close();
+    await expect(store.get('orders')).rejects.toMatchObject({
+      name: 'StorageError',
+      retryable: false,
+      message: expect.stringContaining('give a function'),
     });
   });
 

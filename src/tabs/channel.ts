@@ -1,13 +1,17 @@
 import { isCheckpoint } from '../checkpoint.ts';
 import type { Batch, StoreChange } from '../store.ts';
 
-type Listener = (change: StoreChange) => void;
+/** @param generation what the teller said of the state of the store that it wrote to */
+type Listener = (change: StoreChange, generation?: string) => void;
 
 /**
  * What tabs tell each other, one message a store write. 'leaving' is what a page saves as it goes away, which may not get
  * as far as the store.
  */
-type Message = Exclude<StoreChange, { type: 'health' }> | { readonly type: 'leaving'; readonly batch: Batch };
+type Message =
+  | { readonly type: 'commit'; readonly batch: Batch; readonly generation?: string | undefined }
+  | { readonly type: 'clearAll' }
+  | { readonly type: 'leaving'; readonly batch: Batch };
 
 /**
  * Joins the tabs that share a store. Messages are hints; what counts stands in the store. Where there is no
@@ -74,7 +78,8 @@ export class TabChannel {
     }
     this.#channel.onmessage = ({ data }: MessageEvent<unknown>) => {
       if (!isMessage(data)) this.malformedMessages++;
-      else if (data.type !== 'leaving') this.#tell(data);
+      else if (data.type === 'clearAll') this.#tell({ type: 'clearAll' });
+      else if (data.type === 'commit') this.#tell({ type: 'commit', batch: data.batch }, data.generation);
       else
         this.#commit(data.batch).then(
           (batch) => this.#tell({ type: 'commit', batch }),
@@ -90,17 +95,18 @@ export class TabChannel {
     this.suspend();
   }
 
-  #tell(change: StoreChange): void {
-    for (const listener of this.#listeners) listener(change);
+  #tell(change: StoreChange, generation?: string): void {
+    for (const listener of this.#listeners) listener(change, generation);
   }
 }
 
 // Any script of the origin, also an older version of this one, can post here.
 function isMessage(data: unknown): data is Message {
-  const { type, batch } = Object(data) as { readonly type?: unknown; readonly batch?: unknown };
+  const { type, batch, generation } = Object(data) as Partial<Record<'type' | 'batch' | 'generation', unknown>>;
   if (type === 'clearAll') return true;
   return (
     (type === 'commit' || type === 'leaving') &&
+    (generation === undefined || typeof generation === 'string') &&
     batch instanceof Map &&
     [...batch].every(([source, checkpoint]) => typeof source === 'string' && isCheckpoint(checkpoint))
   );

@@ -9,7 +9,7 @@ export interface Presence {
 
 /** Begins a life that is told by a held Web Lock, which the browser lets go of however the tab ends. */
 export function beginLife(scope: string): Presence {
-  const id = crypto.getRandomValues(new Uint32Array(4)).join('-');
+  const id = newId();
   let end = (): void => {};
   const ended = new Promise<void>((resolve) => (end = resolve));
   const held = new Promise<void>((resolve) => {
@@ -25,6 +25,11 @@ export function beginLife(scope: string): Presence {
     else resolve();
   });
   return { id, held, end };
+}
+
+/** An id that nobody else has. */
+export function newId(): string {
+  return crypto.getRandomValues(new Uint32Array(4)).join('-');
 }
 
 /** Whether a life has ended; undefined where there are no Web Locks to tell. */

@@ -1,32 +1,15 @@
-import { type DBSchema, type IDBPDatabase, unwrap, wrap } from 'idb';
-import type { Checkpoint } from '../../checkpoint.ts';
+import type { DBSchema } from 'idb';
 import { OffsetError, StorageError, UnsupportedError, quote } from '../../errors.ts';
+import { EffectFailure } from './effect.ts';
+import { type DatabaseSource, checkpoints, createOffsetStore, hideSlots, missingStores, unwrapped } from './schema.ts';
 
-/** The object store that checkpoints live in. */
-export const storeName = 'tidemark-offsets';
-
-export interface Schema extends DBSchema {
-  [storeName]: { key: [source: string, slot: string]; value: Checkpoint & { source: string; slot: string } };
-}
-
-export type Database = IDBPDatabase<Schema>;
-
-/** A database as the platform or as idb has it, whatever its schema. */
-export type AnyDatabase = Omit<
-  IDBDatabase,
-  'createObjectStore' | 'deleteObjectStore' | 'transaction' | 'objectStoreNames'
->;
-
-/** A database of the application's own, or how to get it. */
-export type DatabaseSource = AnyDatabase | Promise<AnyDatabase> | (() => AnyDatabase | Promise<AnyDatabase>);
-
-export interface ConnectionOptions {
+export interface ConnectionOptions<Schema extends DBSchema | unknown = unknown> {
   /**
    * A database of the application's own, from the platform or from idb, whose upgrade calls `createOffsetStore(db)`. It
    * is never closed here. As a function it is asked for again when the connection was lost.
    */
-  readonly db?: DatabaseSource;
-  /** What opens the database, default the global `indexedDB`. */
+  readonly db?: DatabaseSource<Schema>;
+  /** What opens the database, default the global `indexedDB`. No other global of IndexedDB is needed then. */
   readonly indexedDB?: Pick<IDBFactory, 'open'>;
   /** How long opening may take, in ms, before it fails; default 4000. */
   readonly openTimeoutMs?: number;
@@ -34,14 +17,11 @@ export interface ConnectionOptions {
   readonly upgradeTimeoutMs?: number;
 }
 
-/** Creates the object store of checkpoints; call it in the upgrade of a database that is given as `db`. */
-export function createOffsetStore(db: AnyDatabase): void {
-  const raw = unwrapped(db);
-  if (!raw.objectStoreNames.contains(storeName)) raw.createObjectStore(storeName, { keyPath: ['source', 'slot'] });
-}
+/** The version of a database of this library's own. The layout of version 1 was another. */
+const version = 2;
 
 interface Link {
-  readonly db: Database;
+  readonly db: IDBDatabase;
   /** How many operations are under way. */
   users: number;
 }
@@ -67,7 +47,7 @@ export class Connection {
    * Runs an operation that may be repeated: once more where the connection was lost under it; three times in all where
    * it cannot be opened.
    */
-  async run<T>(operation: (db: Database) => T | Promise<T>): Promise<T> {
+  async run<T>(operation: (db: IDBDatabase) => T | Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       let link: Link | undefined;
       try {
@@ -79,9 +59,14 @@ export class Connection {
         this.#onHealth();
         return result;
       } catch (error) {
+        if (error instanceof EffectFailure) throw error.reason;
         this.#checkOpen();
         const lost = isTransient(error);
-        const failure = asOffsetError(error, this.#name, lost && link !== undefined);
+        const failure = this.#isGone(error)
+          ? new StorageError(`IndexedDB ${quote(this.#name)}: the db given is closed: give a function that opens it`, {
+              cause: error,
+            })
+          : asOffsetError(error, this.#name, lost);
         if (failure.source === undefined) this.#onHealth(failure);
         if (lost && link) this.#forget(link);
         if (!lost || attempt >= (link ? 2 : 3)) throw failure;
@@ -117,11 +102,12 @@ export class Connection {
     const raw = source
       ? unwrapped(await (typeof source === 'function' ? source() : source))
       : await openDatabase(name, this.#options);
-    if (raw.name !== name) {
-      throw new StorageError(`db is IndexedDB ${quote(raw.name)}, not ${quote(name)}: give that as name`);
+    const wrong = complaint(raw, name);
+    if (wrong) {
+      if (!source) raw.close();
+      throw new StorageError(wrong);
     }
-    // What is stored is checked as it is read, whatever this says.
-    const link: Link = { db: wrap(raw) as unknown as Database, users: 0 };
+    const link: Link = { db: raw, users: 0 };
     if (!source) {
       // Another tab waits for this one to let go, to upgrade or delete the database.
       raw.onversionchange = () => {
@@ -137,6 +123,12 @@ export class Connection {
     });
     this.current = link;
     return link;
+  }
+
+  /** A database that was given, and not a way to open it, cannot be opened again. */
+  #isGone(error: unknown): boolean {
+    const { db } = this.#options;
+    return !!db && typeof db !== 'function' && error instanceof DOMException && error.name === 'InvalidStateError';
   }
 
   /** @param link what was lost; undefined: what was being opened. @returns whether it was in use */
@@ -158,7 +150,7 @@ function openDatabase(
 ): Promise<IDBDatabase> {
   if (!indexedDB) throw new UnsupportedError('no IndexedDB here: use another store');
   return new Promise((resolve, reject) => {
-    const request = indexedDB.open(name, 1);
+    const request = indexedDB.open(name, version);
     let hint = 'the browser does not answer';
     const limit = (ms: number) =>
       setTimeout(() => {
@@ -187,6 +179,14 @@ function openDatabase(
   });
 }
 
+/** What is wrong with a database that was opened, or given. */
+function complaint(raw: IDBDatabase, name: string): string | undefined {
+  if (raw.name !== name) return `db is IndexedDB ${quote(raw.name)}, not ${quote(name)}: give that as name`;
+  const [missing] = missingStores(raw, [checkpoints, hideSlots]);
+  if (missing === undefined) return undefined;
+  return `IndexedDB ${quote(name)}: no object store ${missing} in it: call createOffsetStore(db) in its upgrade`;
+}
+
 /** Whether a fresh connection may well succeed where this one failed. WebKit's lost server has no name of its own. */
 function isTransient(error: unknown): boolean {
   return (
@@ -199,15 +199,10 @@ const advice: Readonly<Record<string, string>> = {
   QuotaExceededError: 'no room left: free storage',
   SecurityError: 'forbidden here: use another store',
   VersionError: 'a newer version is stored: reload, or give your own db',
-  NotFoundError: 'no object store in it: call createOffsetStore(db) in its upgrade, or use another name',
 };
 
 function asOffsetError(cause: unknown, name: string, retryable: boolean): OffsetError {
   if (cause instanceof OffsetError) return cause;
-  const hint = advice[(cause as Error).name] ?? String(cause); // IndexedDB throws nothing but errors.
+  const hint = advice[(Object(cause) as Error).name] ?? String(cause);
   return new StorageError(`IndexedDB ${quote(name)}: ${hint}`, { cause, retryable });
-}
-
-function unwrapped(db: AnyDatabase): IDBDatabase {
-  return unwrap(db as IDBPDatabase) ?? (db as IDBDatabase); // A raw one has nothing to unwrap.
 }

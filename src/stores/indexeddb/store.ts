@@ -1,22 +1,21 @@
-import type { IDBPObjectStore, StoreValue } from 'idb';
-import { type Checkpoint, asCheckpoint, join } from '../../checkpoint.ts';
-import type { Batch, OffsetStore, StoreChange, StoreOptions } from '../../store.ts';
-import { type HideSlot, fillHideSlots, findHideSlots, hideSlotKeys } from './hide-slots.ts';
-import {
-  type AnyDatabase,
-  Connection,
-  type ConnectionOptions,
-  type Database,
-  type DatabaseSource,
-  type Schema,
-  storeName,
-} from './connection.ts';
+import { type DBSchema, type IDBPTransaction, type StoreNames, wrap } from 'idb';
+import { type Change, type Checkpoint, asCheckpoint, beginEpoch, compareChange, join } from '../../checkpoint.ts';
+import { UnsupportedError, quote } from '../../errors.ts';
+import type { Offset } from '../../offset.ts';
+import type { Batch, ChangeResult, OffsetStore, StoreCapabilities, StoreChange, StoreOptions } from '../../store.ts';
 import { TabChannel } from '../../tabs/channel.ts';
+import { Connection, type ConnectionOptions } from './connection.ts';
+import { runEffect } from './effect.ts';
+import { type HideSlot, fillHideSlots, findHideSlots, hideSlotKeys } from './hide-slots.ts';
+import { Records, answer, fillSlots } from './records.ts';
+import { type AnyDatabase, type DatabaseSource, checkpoints, hideSlots } from './schema.ts';
+import { Transactions } from './transactions.ts';
 
-export { createOffsetStore } from './connection.ts';
+export { createOffsetStore } from './schema.ts';
 
 /** Options of an {@link IndexedDBOffsetStore}. */
-export interface IndexedDBOffsetStoreOptions extends StoreOptions, ConnectionOptions {
+export interface IndexedDBOffsetStoreOptions<Schema extends DBSchema | unknown = unknown>
+  extends StoreOptions, ConnectionOptions<Schema> {
   /** The database's name, default 'tidemark'. With `db` as a promise or a function it must say what that is named. */
   readonly name?: string;
   /** 'relaxed', the default: a commit is with the operating system; 'strict': it survives a power cut, more slowly. */
@@ -24,34 +23,45 @@ export interface IndexedDBOffsetStoreOptions extends StoreOptions, ConnectionOpt
 }
 
 /**
+ * How many sources one transaction commits. Browsers take ever longer for a request the more of them are open, and other
+ * tabs wait for the whole transaction.
+ */
+const chunkSize = 1000;
+
+/**
  * Keeps checkpoints in IndexedDB: they survive a reload, a crash of the tab and of the browser, and are exact between
  * tabs. A lost connection is opened again. What cannot be done rejects with a StorageError, what cannot be read with a
- * SerializationError, and after `close` everything with an OffsetError of code 'closed'.
+ * SerializationError, where there is no IndexedDB with an UnsupportedError, and after `close` everything with an
+ * OffsetError of code 'closed'.
+ * @example
+ * const tracker = new OffsetTracker(new IndexedDBOffsetStore());
+ * @example
+ * // In the application's own database, typed by idb's DBSchema: offsets and effects in one transaction.
+ * const store = new IndexedDBOffsetStore<MySchema>({ db });
  */
-export class IndexedDBOffsetStore implements OffsetStore {
-  readonly capabilities = {
-    durability: 'durable',
-    transactional: false,
-    consistency: 'strong',
-    shared: 'tabs',
-  } as const;
+export class IndexedDBOffsetStore<Schema extends DBSchema | unknown = unknown> implements OffsetStore {
+  readonly capabilities: StoreCapabilities & { readonly durability: 'durable'; readonly shared: 'tabs' };
   readonly id: string;
   readonly compare: StoreOptions['compare'];
   readonly #durability: IDBTransactionDurability;
   readonly #connection: Connection;
+  readonly #transactions: Transactions;
   readonly #channel: TabChannel;
-  readonly #underWay = new Set<{ abort(): void }>();
-  /** Once the page is away: when it is back. WebKit keeps the transactions of such a page, and all other tabs wait. */
-  #back: Promise<void> | undefined;
-  #return: () => void = () => {};
 
-  constructor(options: IndexedDBOffsetStoreOptions = {}) {
+  constructor(options: IndexedDBOffsetStoreOptions<Schema> = {}) {
     const { db, name = isDatabase(db) ? db.name : 'tidemark' } = options;
+    this.capabilities = {
+      durability: 'durable',
+      transactional: db !== undefined,
+      consistency: 'strong',
+      shared: 'tabs',
+    };
     this.id = `indexeddb:${name}`;
     this.compare = options.compare;
     this.#durability = options.durability ?? 'relaxed';
     this.#channel = new TabChannel(this.id, (batch) => this.commit(batch));
     this.#connection = new Connection(name, options, (error) => this.#channel.health(error));
+    this.#transactions = new Transactions(this.#connection, this.#durability);
   }
 
   /** How many messages from other tabs were ignored because they are not of this library's format. */
@@ -60,35 +70,106 @@ export class IndexedDBOffsetStore implements OffsetStore {
   }
 
   async get(source: string): Promise<Checkpoint | undefined> {
-    return (await this.#read(source)).get(source);
+    const left = findHideSlots(this.id, source);
+    const { checkpoint, slots } = await this.#run('readonly', (records) => records.find(source));
+    const joined = this.#joinLeft(new Map(checkpoint && [[source, checkpoint]]), left);
+    if (slots.length > 0 || left.length > 0) await this.#fold(joined, left);
+    return joined.get(source);
   }
 
-  getAll(): Promise<Map<string, Checkpoint>> {
-    return this.#read();
+  async getAll(): Promise<Map<string, Checkpoint>> {
+    const left = findHideSlots(this.id);
+    const { all, slotted } = await this.#run('readonly', (records) => records.findAll());
+    const joined = this.#joinLeft(all, left);
+    const sources = new Set([...slotted, ...left.map(({ source }) => source)]);
+    if (sources.size > 0) await this.#fold(new Map([...joined].filter(([source]) => sources.has(source))), left);
+    return joined;
   }
 
+  /** A batch of more than 1,000 sources is committed in several transactions, one after another. */
   async commit(batch: Batch): Promise<Map<string, Checkpoint>> {
     const stands = new Map<string, Checkpoint>();
-    let moved = false;
-    await this.#transact('readwrite', (store) =>
-      [...batch].map(async ([source, incoming]) => {
-        const range = rangeOf(source);
-        const records = await store.getAll(range);
-        const stored = this.#join(records).get(source);
-        const next = join(stored, incoming, source, this.compare);
-        stands.set(source, next);
-        moved ||= next !== stored;
-        const hasSlots = records.some(({ slot }) => slot);
-        if (hasSlots) await store.delete(range);
-        if (hasSlots || next !== stored) await store.put({ ...next, source, slot: '' });
-      }),
-    );
-    if (moved) this.#channel.post({ type: 'commit', batch: stands });
+    const entries = [...batch];
+    let from = 0;
+    do {
+      const chunk = entries.slice(from, (from += chunkSize));
+      for (const [source, checkpoint] of await this.#commitChunk(chunk)) stands.set(source, checkpoint);
+    } while (from < entries.length);
     return stands;
   }
 
+  async begin(source: string, at?: { readonly offset?: Offset | undefined }): Promise<Checkpoint> {
+    const left = findHideSlots(this.id, source);
+    const begun = await this.#run('readwrite', async (records) => {
+      const found = await records.find(source);
+      const stands = this.#joinLeft(new Map(found.checkpoint && [[source, found.checkpoint]]), left).get(source);
+      const next = beginEpoch(stands, at);
+      records.replace(source, found, next);
+      return next;
+    });
+    forget(left);
+    this.#channel.post({ type: 'commit', batch: new Map([[source, begun]]) });
+    return begun;
+  }
+
+  /**
+   * Runs an effect and moves the source in one transaction of the application's own database, which `db` gives. The
+   * effect runs only where the outcome is 'applied'. It may await requests of `tx`, and nothing else; each of them it
+   * should await or return. What it throws undoes everything, and is what this rejects with.
+   *
+   * Where the transaction is rolled back through no fault of the effect, because the connection was lost or the page went
+   * into the back/forward cache, the effect runs again from its start; only one run counts. Where the connection is lost
+   * in the very moment of the commit, nobody knows at first whether it counts. So each call leaves a mark beside the
+   * checkpoint: found again, it was applied; not found and nothing moved, it was not, and is run again. Where others have
+   * moved the source on meanwhile the answer is 'duplicate': the event is applied, by this call or by them. A StorageError
+   * may leave it open; the same call again is safe.
+   * @param scope the names of the object stores that the effect uses
+   * @throws UnsupportedError without `db`, and where the effect awaits something else; StorageError where the database
+   * cannot be written
+   * @example
+   * const result = await store.transact('notes', { expected, next }, ['notes'], (tx) => tx.objectStore('notes').put(note));
+   */
+  async transact<Name extends StoreNames<Schema>>(
+    source: string,
+    change: Change,
+    scope: readonly Name[],
+    effect: (tx: IDBPTransaction<Schema, Name[], 'readwrite'>) => unknown,
+  ): Promise<ChangeResult> {
+    if (!this.capabilities.transactional) {
+      throw new UnsupportedError(
+        `${quote(source)}: effects need a database of your own: give it as db, with createOffsetStore(db) in its upgrade`,
+        { source },
+      );
+    }
+    if (!('IDBRequest' in globalThis)) {
+      throw new UnsupportedError(`${quote(source)}: effects need the globals of IndexedDB, for idb: set them`, {
+        source,
+      });
+    }
+    const next = asCheckpoint(change.next, source, this.id);
+    const mark = crypto.getRandomValues(new Uint32Array(4)).join('-');
+    const result = await this.#transactions.run('readwrite', [checkpoints, hideSlots, ...scope], async (tx) => {
+      const records = new Records(tx, this.id, this.compare);
+      const found = await records.find(source);
+      if (found.mark === mark) return { outcome: 'applied', stands: next } as const;
+      const outcome = compareChange(found.checkpoint, { ...change, next }, source, this.compare);
+      if (outcome !== 'applied') return { outcome, stands: found.checkpoint };
+      const wrapped = wrap(tx) as unknown as IDBPTransaction<Schema, Name[], 'readwrite'>;
+      wrapped.done.catch(() => {}); // What fails is told by this call, to which it need not be news.
+      await runEffect(
+        tx,
+        source,
+        () => effect(wrapped),
+        () => answer(records.replace(source, found, next, mark)),
+      );
+      return { outcome, stands: next };
+    });
+    if (result.outcome === 'applied') this.#channel.post({ type: 'commit', batch: new Map([[source, next]]) });
+    return result;
+  }
+
   async clearAll(): Promise<void> {
-    await this.#transact('readwrite', (store) => [store.clear()]);
+    await this.#run('readwrite', async (records) => records.clear());
     for (const key of hideSlotKeys(this.id)) localStorage.removeItem(key);
     this.#channel.post({ type: 'clearAll' });
   }
@@ -102,24 +183,23 @@ export class IndexedDBOffsetStore implements OffsetStore {
     if (this.#connection.closed) return;
     this.#channel.post({ type: 'leaving', batch });
     const db = this.#connection.current?.db;
-    this.#makeWay();
-    // A page that goes away gets no answers, so nothing is read: each call fills a slot of its own, and reads join them.
-    if (db) this.#putSlots(db, batch);
-    else this.#connection.run((opened) => this.#putSlots(opened, batch)).catch(() => {});
+    this.#transactions.makeWay();
+    const options = { durability: this.#durability };
+    if (db) fillSlots(db, batch, options);
+    else this.#connection.run((opened) => fillSlots(opened, batch, options)).catch(() => {});
     // Last: in Firefox a page that is closed may get no further than this.
     fillHideSlots(this.id, batch);
   }
 
+  /** Gives way to other tabs, so that the page can enter the back/forward cache. `wake` ends it. */
   suspend(): void {
     this.#channel.suspend();
-    this.#back ??= new Promise((resolve) => (this.#return = resolve));
-    this.#makeWay();
+    this.#transactions.suspend();
   }
 
   wake(): void {
     this.#channel.wake();
-    this.#back = undefined;
-    this.#return();
+    this.#transactions.wake();
   }
 
   subscribe(listener: (change: StoreChange) => void): () => void {
@@ -129,98 +209,50 @@ export class IndexedDBOffsetStore implements OffsetStore {
     return unsubscribe;
   }
 
-  /** @param source undefined: all */
-  async #read(source?: string): Promise<Map<string, Checkpoint>> {
-    const left = findHideSlots(this.id, source);
-    // Where it cannot be written, for want of room say, it can still be read.
-    if (left.length > 0) await this.#fold(left).catch(() => {});
-    let records: readonly StoredRecord[] = [];
-    const range = source === undefined ? undefined : rangeOf(source);
-    await this.#transact('readonly', (store) => [store.getAll(range).then((found) => (records = found))]);
-    return this.#join([...records, ...left]);
-  }
-
-  async #fold(left: readonly HideSlot[]): Promise<void> {
-    await this.commit(this.#join(left));
-    for (const { slot } of left) localStorage.removeItem(slot);
-  }
-
-  #join(records: readonly StoredRecord[]): Map<string, Checkpoint> {
-    const joined = new Map<string, Checkpoint>();
-    for (const { source, slot: _slot, ...rest } of records) {
-      const found = asCheckpoint(rest, source, this.id);
-      joined.set(source, join(joined.get(source), found, source, this.compare));
-    }
-    return joined;
-  }
-
-  /** Runs a transaction, repeated where its connection was lost: each is a join, or removes everything. */
-  #transact<M extends 'readonly' | 'readwrite'>(mode: M, work: (store: Store<M>) => Promise<unknown>[]): Promise<void> {
-    return this.#connection.run(async (db) => {
-      do await this.#back;
-      while (!(await this.#attempt(db, mode, work)));
+  async #commitChunk(chunk: readonly (readonly [string, Checkpoint])[]): Promise<Map<string, Checkpoint>> {
+    let moved = false;
+    const stands = await this.#run('readwrite', async (records) => {
+      moved = false;
+      const committed = chunk.map(async ([source, incoming]) => {
+        const found = await records.find(source);
+        const next = join(found.checkpoint, incoming, source, this.compare);
+        if (next === found.checkpoint && found.slots.length === 0) return [source, next] as const;
+        moved ||= next !== found.checkpoint || !found.settled;
+        records.replace(source, found, next);
+        return [source, asCheckpoint(next, source, this.id)] as const;
+      });
+      return new Map(await Promise.all(committed));
     });
+    if (moved) this.#channel.post({ type: 'commit', batch: stands });
+    return stands;
   }
 
-  /** @returns false where it made way and has to be repeated */
-  async #attempt<M extends 'readonly' | 'readwrite'>(
-    db: Database,
-    mode: M,
-    work: (store: Store<M>) => Promise<unknown>[],
-  ): Promise<boolean> {
-    const tx = db.transaction(storeName, mode, { durability: this.#durability });
-    tx.done.catch(() => {}); // What fails first is told below, and this only repeats it.
-    this.#underWay.add(tx);
+  /** Moves what pages left as they went away to where it is found at once. */
+  async #fold(stands: Batch, left: readonly HideSlot[]): Promise<void> {
     try {
-      await Promise.all(work(tx.store));
-      // Without this a tab that freezes now would hold up all others.
-      tx.commit();
-      await tx.done;
-      return true;
-    } catch (error) {
-      if (!this.#underWay.has(tx)) return false;
-      const cause = tx.error ?? error; // The requests of an aborted transaction know only that it was.
-      abort(tx);
-      throw cause;
-    } finally {
-      this.#underWay.delete(tx);
-    }
-  }
-
-  /** A write that queues behind a transaction which still needs answers is lost with it when the page goes away. */
-  #makeWay(): void {
-    const underWay = [...this.#underWay];
-    this.#underWay.clear();
-    for (const tx of underWay) abort(tx);
-  }
-
-  #putSlots(db: Database, batch: Batch): void {
-    try {
-      const tx = db.transaction(storeName, 'readwrite', { durability: this.#durability });
-      const slot = crypto.getRandomValues(new Uint32Array(4)).join('-');
-      tx.done.catch(() => {});
-      for (const [source, checkpoint] of batch) tx.store.put({ ...checkpoint, source, slot }).catch(() => {});
-      tx.commit();
+      await this.commit(stands);
+      forget(left);
     } catch {
-      // The connection is gone, and the page is about to be.
+      // Where it cannot be written, for want of room say, it can still be read.
     }
   }
-}
 
-type StoredRecord = StoreValue<Schema, typeof storeName>;
-type Store<M extends IDBTransactionMode> = IDBPObjectStore<Schema, [typeof storeName], typeof storeName, M>;
+  /** Joins what pages left in localStorage into what the database holds. */
+  #joinLeft(stands: Map<string, Checkpoint>, left: readonly HideSlot[]): Map<string, Checkpoint> {
+    for (const { source, slot: _slot, ...rest } of left) {
+      const found = asCheckpoint(rest, source, this.id);
+      stands.set(source, join(stands.get(source), found, source, this.compare));
+    }
+    return stands;
+  }
 
-function abort(tx: { abort(): void }): void {
-  try {
-    tx.abort();
-  } catch {
-    // It has ended by itself, or is about to.
+  #run<T>(mode: 'readonly' | 'readwrite', work: (records: Records) => Promise<T>): Promise<T> {
+    return this.#transactions.run(mode, [checkpoints, hideSlots], (tx) => work(new Records(tx, this.id, this.compare)));
   }
 }
 
-/** All records of a source: its own, whose slot is '', and what closing tabs saved. An array is above any string. */
-function rangeOf(source: string): IDBKeyRange {
-  return IDBKeyRange.bound([source], [source, []]);
+function forget(left: readonly HideSlot[]): void {
+  for (const { slot } of left) localStorage.removeItem(slot);
 }
 
 function isDatabase(db: DatabaseSource | undefined): db is AnyDatabase {

@@ -2,6 +2,7 @@
 import { Offset, type OffsetStore, OffsetTracker, type Strategy } from 'tidemark';
 import { type Part, actAlone, commitToBoth } from './alone.ts';
 import { chaos, takePart } from './chaos.ts';
+import { effects } from './effects.ts';
 import { type Marathon, type Progress, type Race, race, runOn } from './race.ts';
 import { reader } from './reader.ts';
 import { type Where, makeStore, numberOf, storedIn } from './stores.ts';
@@ -67,11 +68,13 @@ declare global {
     tab: typeof tab;
     reader: typeof reader;
     chaos: typeof chaos;
+    effects: typeof effects;
   }
 }
 window.tab = tab;
 window.reader = reader;
 window.chaos = chaos;
+window.effects = effects;
 
 let store: OffsetStore | undefined;
 let tracker: OffsetTracker | undefined;

@@ -2,6 +2,7 @@ import { type IDBPDatabase, openDB } from 'idb';
 import { afterEach } from 'vitest';
 import type { Checkpoint } from '../../../src/checkpoint.ts';
 import { Offset } from '../../../src/offset.ts';
+import type { OffsetStore } from '../../../src/store.ts';
 import { IndexedDBOffsetStore, type IndexedDBOffsetStoreOptions } from '../../../src/stores/indexeddb/store.ts';
 
 const opened: { close(): unknown }[] = [];
@@ -30,7 +31,7 @@ export async function raw(name: string): Promise<IDBPDatabase> {
   return closeAfter(await openDB(name));
 }
 
-export async function commit(store: IndexedDBOffsetStore, source: string, checkpoint: Checkpoint) {
+export async function commit(store: OffsetStore, source: string, checkpoint: Checkpoint) {
   return (await store.commit(new Map([[source, checkpoint]]))).get(source);
 }
 

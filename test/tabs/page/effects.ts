@@ -1,0 +1,55 @@
+import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
+import { Offset } from 'tidemark';
+import { IndexedDBOffsetStore, createOffsetStore } from 'tidemark/indexeddb';
+
+interface Schema extends DBSchema {
+  totals: { key: string; value: number };
+}
+
+/** What effects have done to a database of the page's own, and how far the offset is. */
+export interface Applied {
+  readonly offset: number;
+  readonly sum: number;
+  readonly count: number;
+}
+
+export const effects = {
+  /** Applies the events 1, 2, 3, … for as long as the page lives: each adds its number to a sum, and 1 to a count. */
+  async apply(name: string): Promise<void> {
+    const store = new IndexedDBOffsetStore({ name, db: () => openOwn(name) });
+    let expected = await store.get('events');
+    for (;;) {
+      const n = (expected?.rank ?? 0) + 1;
+      const next = { epoch: 0, rank: n, offset: Offset.sequence(n), committedAt: Date.now() };
+      const { stands } = await store.transact('events', { expected, next }, ['totals'], async (tx) => {
+        const totals = tx.objectStore('totals');
+        await totals.put(((await totals.get('sum')) ?? 0) + n, 'sum');
+        await totals.put(((await totals.get('count')) ?? 0) + 1, 'count');
+      });
+      expected = stands;
+    }
+  },
+
+  /** Read in one transaction: what a tab that was killed has begun may still be stored. */
+  async applied(name: string): Promise<Applied> {
+    const db = (await openOwn(name)) as unknown as IDBPDatabase;
+    const tx = db.transaction(['tidemark-checkpoints', 'totals']);
+    const totals = tx.objectStore('totals');
+    const [found, sum = 0, count = 0] = await Promise.all([
+      tx.objectStore('tidemark-checkpoints').get('events'),
+      totals.get('sum'),
+      totals.get('count'),
+    ]);
+    db.close();
+    return { offset: found?.rank ?? 0, sum, count };
+  },
+};
+
+function openOwn(name: string): Promise<IDBPDatabase<Schema>> {
+  return openDB<Schema>(name, 1, {
+    upgrade(db) {
+      db.createObjectStore('totals');
+      createOffsetStore(db);
+    },
+  });
+}

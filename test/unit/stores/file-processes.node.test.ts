@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -97,7 +97,6 @@ describe('a process killed at any instant', () => {
         await writer.line();
         await delay(Math.random() * 20);
         await writer.kill();
-        JSON.parse(await readFile(path, 'utf8'));
         await expectNothingLost(path, writer.name, writer.said);
       }
       await new FileOffsetStore(path).commit(batch(1, 'the next'));
@@ -198,18 +197,64 @@ describe('a lock that is held', () => {
     const quick = new FileLock(20_000, 100);
     const nextDraft = await quick.acquire(path);
     await expect(slow.publish(draft, path, (file) => file.writeFile('late'))).rejects.toBeInstanceOf(LockError);
-    await slow.release(draft);
+    await slow.release(draft, path);
     await quick.publish(nextDraft, path, (file) => file.writeFile('in time'));
     expect(await readFile(path, 'utf8')).toBe('in time');
     expect(await readdir(join(path, '..'))).toEqual(['offsets.json']);
   });
 
-  it("is not broken where it is some other program's folder", async () => {
+  it('by nobody, since only what other programs have left lies in it, passes on once it is old, and nothing is lost', async () => {
+    const path = await newFile();
+    await mkdir(join(`${path}.lock`, 'a folder'), { recursive: true });
+    await writeFile(join(`${path}.lock`, '.DS_Store'), '');
+    await writeFile(join(`${path}.lock`, 'n'.repeat(255)), 'data');
+    await expect(new FileLock(100, 60_000).acquire(path)).rejects.toThrow('held by somebody');
+    const secondsAgo = Date.now() / 1000 - 8.1;
+    await utimes(`${path}.lock`, secondsAgo, secondsAgo);
+    await new FileOffsetStore(path, { lockTimeoutMs: 0 }).commit(batch(1));
+    const left = await readdir(join(path, '..'));
+    expect(left.filter((name) => !name.includes('.stray'))).toEqual(['offsets.json']);
+    expect(left.filter((name) => name.includes('.stray'))).toHaveLength(3);
+  });
+
+  it('passes on at once where another program leaves something in it meanwhile', async () => {
+    const path = await newFile();
+    const lock = new FileLock(100);
+    for (const end of ['publish', 'release'] as const) {
+      const draft = await lock.acquire(path);
+      await writeFile(join(`${path}.lock`, 'Thumbs.db'), '');
+      if (end === 'publish') await lock.publish(draft, path, async () => {});
+      else await lock.release(draft, path);
+      await lock.release(await lock.acquire(path), path);
+    }
+  });
+
+  it('by a process elsewhere passes on when it is old, though each waiter is a new process that waits for less', async () => {
     const path = await newFile();
     await mkdir(`${path}.lock`);
-    await writeFile(join(`${path}.lock`, 'precious'), 'data');
-    await expect(new FileLock(100, 10).acquire(path)).rejects.toThrow('held by somebody');
-    expect(await readdir(`${path}.lock`)).toEqual(['precious']);
+    await writeFile(join(`${path}.lock`, '17-1.2-otherhost.pid_1-abc'), '');
+    const attempt = () => new FileOffsetStore(path, { lockTimeoutMs: 20 }).commit(batch(1));
+    await expect(attempt()).rejects.toMatchObject({ name: 'LockError', retryable: true });
+    const ago = (seconds: number) => Date.now() / 1000 - seconds;
+    await utimes(`${path}.lock`, ago(6), ago(6));
+    await expect(attempt()).rejects.toBeInstanceOf(LockError);
+    await utimes(`${path}.lock`, ago(8.1), ago(8.1));
+    expect(await attempt()).toEqual(batch(1));
+  });
+
+  it('is young when it is had, however long one has waited for it', async () => {
+    const path = await newFile();
+    const first = new FileLock(1000);
+    const draft = await first.acquire(path);
+    const second = new FileLock(60_000).acquire(path);
+    const waiting = async () => (await readdir(join(path, '..'))).find((name) => name.endsWith('.tmp'));
+    await expect.poll(waiting).toBeDefined();
+    const aside = join(path, '..', (await waiting()) ?? '');
+    const old = Date.now() / 1000 - 9;
+    await utimes(aside, old, old);
+    await expect.poll(async () => (await stat(aside)).mtimeMs).toBeGreaterThan(Date.now() - 5000);
+    await first.release(draft, path);
+    await second;
   });
 
   it('in name only, by a file of another program, is a LockError at once', async () => {
@@ -226,6 +271,18 @@ describe('a lock that is held', () => {
     await new FileOffsetStore(path).commit(batch(1));
     expect(await readdir(join(path, '..'))).toEqual(['offsets.json']);
   });
+});
+
+it.for([91, 200, 220, 250, 255])('a file whose name has %i bytes is no worse than any other', async (length) => {
+  const folderPath = join(await newFile(), '..');
+  for (const name of ['x'.repeat(length), 'é'.repeat(length / 2), '😀'.repeat(length / 4)]) {
+    const store = new FileOffsetStore(join(folderPath, name));
+    await store.commit(batch(1));
+    await store.clearAll();
+    expect(await store.commit(batch(2))).toEqual(batch(2));
+    expect(await readdir(folderPath)).toEqual([name]);
+    await rm(join(folderPath, name));
+  }
 });
 
 it('clears away what processes elsewhere left behind an hour ago, and nothing younger or of others', async () => {

@@ -216,7 +216,7 @@ export async function readLog(
 }
 
 /** What a file holds from a place on; fewer bytes only where it ends first. */
-export async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(length);
   let filled = 0;
   while (filled < length) {

@@ -83,8 +83,19 @@ export function formatWrite(lines: readonly string[]): Buffer {
   return Buffer.from(`\n${lines.join('\n')}`);
 }
 
-/** @param whole whether a newline follows, so that the line will not get longer */
-export function parseLine(bytes: Buffer, from: number, to: number, whole: boolean): Line {
+/**
+ * @param whole whether a newline follows, so that the line will not get longer
+ * @returns what it is, and where it ends: before `to` where zeros follow, in place of a write that never reached the disk
+ */
+export function parseLine(bytes: Buffer, from: number, to: number, whole: boolean): { line: Line; end: number } {
+  const zero = bytes.subarray(from, to).indexOf(0);
+  if (zero === -1) return { line: parseText(bytes, from, to, whole), end: to };
+  const before = parseText(bytes, from, from + zero, true);
+  if ('source' in before || before.type === 'sealed') return { line: before, end: whole ? to : from + zero };
+  return { line: isHole(bytes, from, to) ? { type: 'torn' } : parseText(bytes, from, to, whole), end: to };
+}
+
+function parseText(bytes: Buffer, from: number, to: number, whole: boolean): Line {
   const end = to > from && bytes[to - 1] === 0x0d ? to - 1 : to;
   if (end === from) return { type: 'empty' };
   const text = bytes.toString('utf8', from, end);
@@ -93,10 +104,12 @@ export function parseLine(bytes: Buffer, from: number, to: number, whole: boolea
     const found = parseBody(text.slice(0, -9), text);
     if (found) return found;
   }
-  // Nobody writes a longer line over a checksum: one that does not fit is damage, unless it never reached the disk.
-  if (claimed !== undefined) return { type: isHole(bytes, from, end) ? 'torn' : 'foreign' };
-  if (!whole || isHole(bytes, from, end) || isFirstPart(text)) return { type: 'torn' };
-  return (isJson(text) && parseBody(text, withChecksum(text))) || { type: 'foreign' };
+  // Nobody writes a longer line over a checksum: one that does not fit is damage.
+  if (claimed !== undefined) return { type: 'foreign' };
+  if (isFirstPart(text)) return { type: 'torn' };
+  if (!isJson(text)) return { type: 'foreign' };
+  // A line that was written by hand has no checksum; one of ours that is still being written has none yet.
+  return whole ? (parsePair(text, withChecksum(text), 'checkpoint') ?? { type: 'torn' }) : { type: 'torn' };
 }
 
 /** The inverse of `encode` for text that may be anything: the error quotes it as it stands. */
@@ -119,18 +132,19 @@ export function excerpt(text: string): string {
     /[\u0000-\u001f\u007f-\u009f]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-  return shown.length > 120 ? `${shown.slice(0, 119)}…` : shown;
+  return shown.length > 160 ? `${shown.slice(0, 159)}…` : shown;
 }
 
 function withChecksum(body: string): string {
   return `${body} ${crc32(Buffer.from(body)).toString(16).padStart(8, '0')}`;
 }
 
-const claimedChecksum = /[\]}] ([\da-f]{8})$/;
+const likeChecksum = / (?=[\da-f]{8})/g;
+const claimedChecksum = / ([\da-f]{8})$/;
 
 /** A string as JSON, in which nothing looks like the end of a line: see `claimedChecksum`. */
 function quoted(text: string): string {
-  return JSON.stringify(text).replace(/([\]}]) /g, '$1\\u0020');
+  return JSON.stringify(text).replace(likeChecksum, '\\u0020');
 }
 
 /** Whether a line is the first part of one of ours, cut off in the middle, and so was never acknowledged. */
@@ -140,7 +154,10 @@ function isFirstPart(text: string): boolean {
   return end === undefined || (end < text.length && /^ [\da-f]{0,7}$/.test(text.slice(end)));
 }
 
-/** Whether zeros stand in place of a page that never reached the disk, as some file systems leave after a power cut. */
+/**
+ * Whether zeros stand in place of a page that never reached the disk, as some file systems leave after a power cut: at the
+ * start of a write, at its end, or for a whole sector.
+ */
 function isHole(bytes: Buffer, from: number, to: number): boolean {
   if (bytes[from] === 0 || bytes[to - 1] === 0) return true;
   return bytes.subarray(from, to).includes(Buffer.alloc(512));
@@ -160,7 +177,7 @@ function endOfValue(text: string): number | undefined {
 
 /** No space stands outside a string in what `encode` writes. */
 function encoded(checkpoint: Checkpoint): string {
-  return encode(checkpoint).replace(/([\]}]) /g, '$1\\u0020');
+  return encode(checkpoint).replace(likeChecksum, '\\u0020');
 }
 
 function parseBody(body: string, text: string): Line | undefined {

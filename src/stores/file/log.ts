@@ -25,7 +25,7 @@ export class Log {
   #seen: { readonly stats: BigIntStats; readonly at: number } | undefined;
   readonly #where: string;
   #position: number;
-  #line = 2;
+  #line = 1;
   /** The last bytes that were read, to notice where somebody has written over them. */
   #last: Buffer = Buffer.alloc(0);
   /** Whether what is at `position` belongs to a line that is not ours, and too long to be kept. */
@@ -100,15 +100,15 @@ export class Log {
   #take(bytes: Buffer): number {
     let from = this.#skipping ? endOfLine(bytes, 0) : 0;
     while (from < bytes.length && !this.sealed) {
-      const end = endOfLine(bytes, from);
-      const isWhole = end < bytes.length;
-      const line = parseLine(bytes, from, end, isWhole);
-      if (line.type === 'foreign') throw this.#foreign(bytes.subarray(from, end));
+      const newline = endOfLine(bytes, from);
+      const isWhole = newline < bytes.length;
+      const { line, end } = parseLine(bytes, from, newline, isWhole);
+      if (line.type === 'foreign') throw this.#foreign(bytes.subarray(from, newline));
       if (line.type === 'torn' && !isWhole) break;
       if (line.type === 'sealed') this.sealed = true;
       else if ('source' in line) this.contents.add(line);
       if (isWhole) this.#line++;
-      from = isWhole ? end + 1 : end;
+      from = isWhole ? newline + 1 : end;
     }
     // Zeros to the end of the file, say: a line that is not ours, and may be longer than memory is.
     const isHuge = from === 0 && bytes.length >= chunkLength && !bytes.includes(0x0a) && bytes.includes(0);

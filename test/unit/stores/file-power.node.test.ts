@@ -143,7 +143,7 @@ describe('while a file is compacted, a power cut at any call', () => {
     await commit(batch(1, 'other'));
     const sources = Array.from({ length: 300 }, (_, i) => `source ${i}`);
     // Two thirds of it are superseded: the next commit starts a compaction.
-    for (const n of [1, 2, 3]) await commit(new Map(sources.flatMap((source) => [...batch(n, source, 5000)])));
+    for (const n of [1, 2, 3]) await commit(new Map(sources.flatMap((source) => Array.from(batch(n, source, 5000)))));
     let cuts = 0;
     let isReplaced = false;
     watched.before = async (call) => {
@@ -165,7 +165,8 @@ describe('while a file is compacted, a power cut at any call', () => {
   it('waits for no more than a slice of it, nor does a commit beside it', async () => {
     const store = new FileOffsetStore(path);
     const sources = Array.from({ length: 600 }, (_, i) => `source ${i}`);
-    for (const n of [1, 2, 3]) await store.commit(new Map(sources.flatMap((source) => [...batch(n, source, 5000)])));
+    for (const n of [1, 2, 3])
+      await store.commit(new Map(sources.flatMap((source) => Array.from(batch(n, source, 5000)))));
     // Writes of 128 KiB that are not on the disk yet.
     let waiting = 0;
     let most = 0;

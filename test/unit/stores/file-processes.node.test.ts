@@ -36,10 +36,14 @@ interface Writer {
   /** How many lines it said. */
   said: number;
   last: string;
+  onLine: (line: string) => void;
   /** Resolves once it has said a line more than now; rejects where it ends instead. */
   line(): Promise<void>;
   kill(): Promise<void>;
 }
+
+/** How many processes are killed: `KILLS=500 npx vitest run …` for a long run. */
+const kills = Number(process.env.KILLS ?? 10);
 
 const running = new Set<Writer>();
 afterEach(async () => {
@@ -58,6 +62,7 @@ function start(task: string, path: string, name = 'orders', command = [process.e
     process: child,
     said: 0,
     last: '',
+    onLine: () => {},
     line: async () => void (await Promise.race([once(lines, 'line'), ended])),
     kill: async () => {
       running.delete(writer);
@@ -68,6 +73,7 @@ function start(task: string, path: string, name = 'orders', command = [process.e
   lines.on('line', (line) => {
     writer.said++;
     writer.last = line;
+    writer.onLine(line);
   });
   running.add(writer);
   return writer;
@@ -132,7 +138,7 @@ describe('several processes on one file', () => {
       const waiting = async () => (await readdir(join(path, '..'))).filter((name) => name.endsWith('.tmp'));
       await expect.poll(waiting, { timeout: 20_000 }).toHaveLength(3);
       await holder.kill(); // All three find it dead at the same time.
-      for (let kills = 0; kills < 5; kills++) {
+      for (let kill = 0; kill < 5; kill++) {
         const newest = all.at(-1);
         if (newest?.said === 0) await newest.line();
         const [inHand] = await readdir(`${path}.lock`).catch(() => []);
@@ -144,6 +150,53 @@ describe('several processes on one file', () => {
       await Promise.all(Array.from(running, (writer) => writer.kill()));
       expect(all.length).toBe(8);
       for (const { name, said } of all) await expectNothingLost(path, name, said);
+    },
+  );
+
+  it(
+    'append, begin epochs and compact at the same time, and nothing that was acknowledged is lost or goes back, whoever is killed',
+    { timeout: 120_000 + kills * 2000 },
+    async () => {
+      const path = await newFile();
+      const reader = new FileOffsetStore(path);
+      let seen = new Map<string, number>();
+      const files = new Set<bigint>();
+      /** Reads all there is: no source is behind what it was, nor behind what its writer was told. */
+      const look = async (): Promise<void> => {
+        const told = new Map(all.map(({ name, said }) => [name, said]));
+        const shared = acknowledged;
+        const fresh = Math.random() < 0.1 ? new FileOffsetStore(path) : reader;
+        const now = new Map(Array.from(await fresh.getAll(), ([source, { rank }]) => [source, rank]));
+        for (const [source, rank] of [...seen, ...told]) expect(now.get(source) ?? 0).toBeGreaterThanOrEqual(rank);
+        expect(now.get('shared') ?? 0).toBeGreaterThanOrEqual(shared);
+        seen = now;
+        files.add((await stat(path, { bigint: true })).ino);
+      };
+      const all: Writer[] = [];
+      let acknowledged = 0;
+      const add = (): void => {
+        const writer = start('race', path, `writer ${all.length}`);
+        writer.onLine = (line) => (acknowledged = Math.max(acknowledged, Number(line.split(' ')[1])));
+        all.push(writer);
+      };
+      for (let i = 0; i < 3; i++) add();
+      await all[0]?.line();
+      for (let kill = 0; kill < kills; kill++) {
+        const enough = performance.now() + Math.random() * 150;
+        while (performance.now() < enough) await look();
+        // Now and then, whoever is compacting.
+        const [inHand] = kill % 2 ? await readdir(`${path}.lock`).catch(() => []) : [];
+        const victim = [...running].find(({ process: { pid } }) => inHand?.startsWith(`${pid}-`)) ?? [...running][0];
+        if (victim?.said === 0) await victim.line();
+        await victim?.kill();
+        await look();
+        add();
+      }
+      await Promise.all(Array.from(running, (writer) => writer.line()));
+      await Promise.all(Array.from(running, (writer) => writer.kill()));
+      await look();
+      expect(acknowledged).toBeGreaterThan(10);
+      expect(files.size).toBeGreaterThan(1);
     },
   );
 

@@ -45,7 +45,7 @@ export class Compaction {
   }
 
   /** Starts one where the file has grown enough. @param onReplaced told of the new file */
-  consider(log: Log, path: string, onReplaced: (next: Log) => void): void {
+  consider(log: Log, path: string, onReplaced: (next: Log) => Promise<void>): void {
     const limit = Math.max(growth * log.contents.size + allowance, this.#notBefore);
     if (this.#running || log.sealed || log.id === undefined || log.position < limit) return;
     // Somebody else may do it just now, and the next commit try again: it fails nobody.
@@ -69,7 +69,7 @@ export class Compaction {
     await this.#running;
   }
 
-  async #run(log: Log, path: string, onReplaced: (next: Log) => void): Promise<void> {
+  async #run(log: Log, path: string, onReplaced: (next: Log) => Promise<void>): Promise<void> {
     const target = await followLinks(path);
     const job: Job = { target, id: randomId(), isCancelled: false, draft: undefined, written: Promise.resolve() };
     this.#job = job;
@@ -83,7 +83,7 @@ export class Compaction {
         if (next === undefined) return;
         job.draft = undefined;
         this.#notBefore = 0;
-        onReplaced(next);
+        await onReplaced(next);
       });
     } finally {
       log.contents.unwatch();

@@ -6,6 +6,7 @@ import { keepMode, seal, writeHeader, writeSources } from './draft.ts';
 import { codeOf } from './failures.ts';
 import { followLinks, makeFolder, statFile, syncFolder } from './folder.ts';
 import { type Piece, formatWrite, randomId } from './journal.ts';
+import { KeptFile, type OpenLog } from './kept.ts';
 import type { FileLock } from './lock.ts';
 import { Log, type OpenFile, type Terms, checkFile, openFile, readLog } from './log.ts';
 
@@ -29,6 +30,7 @@ export class JournalFile {
   readonly #terms: Terms;
   readonly #lock: FileLock;
   readonly #compaction: Compaction;
+  readonly #kept = new KeptFile();
   #known: Log | undefined;
   /**
    * Whether bringing something to the disk has failed. What is in memory may then never get there, though the system
@@ -75,6 +77,7 @@ export class JournalFile {
     checkFile(this.#path, stats);
     const target = await followLinks(this.#path);
     await this.#compaction.cancel();
+    await this.#kept.close();
     const draft = await this.#lock.acquire(target);
     let isPublished = false;
     try {
@@ -87,13 +90,18 @@ export class JournalFile {
     }
   }
 
-  /** Waits for the compaction that is under way. */
+  /** Waits for the compaction that is under way, and closes the file. */
   async close(): Promise<void> {
     await this.#compaction.end();
+    await this.#kept.close();
   }
 
   /** @returns undefined where the file has to be replaced first */
   async #appendOnce<T>(plan: (contents: Contents) => Plan<T>): Promise<{ value: T } | 'again' | undefined> {
+    const kept = this.#kept.take();
+    // Where nothing moves upon what is known, the file is looked at anew.
+    const done = kept && (await this.#keeping(kept, () => this.#appendTo(kept, plan(kept.log.contents))));
+    if (done) return done;
     let refused: unknown;
     const opened = await openFile(this.#path, 'append').catch((error: unknown) => {
       if (!refusals.has(codeOf(error))) throw error;
@@ -101,32 +109,51 @@ export class JournalFile {
       // Enough where nothing moves.
       return openFile(this.#path, 'read');
     });
-    return opened && this.#closing(opened, () => this.#appendTo(opened, plan, refused));
+    if (opened === undefined) return undefined;
+    const log = await this.#readFrom(opened).catch((error: unknown) => closeAndThrow(opened, error));
+    return this.#keeping({ opened, log }, async () => {
+      const planned = plan(log.contents);
+      if (planned.pieces.length > 0 && refused !== undefined) throw refused;
+      return planned.pieces.length > 0
+        ? this.#appendTo({ opened, log }, planned)
+        : this.#answer({ opened, log }, planned);
+    });
   }
 
-  async #appendTo<T>(
-    opened: OpenFile,
-    plan: (contents: Contents) => Plan<T>,
-    refused: unknown,
-  ): Promise<{ value: T } | 'again' | undefined> {
-    const log = await this.#readFrom(opened);
+  /** @returns undefined where there is nothing to append, or no journal to append it to */
+  async #appendTo<T>(open: OpenLog, plan: Plan<T>): Promise<{ value: T } | 'again' | undefined> {
+    const { log } = open;
+    if (plan.pieces.length === 0 || log.id === undefined || log.sealed || this.#isUnsure) return undefined;
+    return (await this.#write(open, plan.pieces)) ? this.#answer(open, plan) : 'again';
+  }
+
+  async #answer<T>(open: OpenLog, { result }: Plan<T>): Promise<{ value: T } | 'again' | undefined> {
     if (this.#isUnsure) return undefined;
-    const { pieces, result } = plan(log.contents);
-    if (pieces.length > 0) {
-      if (refused !== undefined) throw refused;
-      if (log.id === undefined || log.sealed) return undefined;
-      const isThere = await this.#write(opened, log, pieces);
-      if (!isThere) return 'again';
-    }
-    const value = result(log.contents);
+    const value = result(open.log.contents);
     if (value === undefined) return 'again';
-    await this.#sync(opened, log);
-    this.#compaction.consider(log, this.#path, (next) => (this.#known = next));
+    await this.#sync(open);
+    this.#compaction.consider(open.log, this.#path, async (next) => {
+      this.#known = next;
+      await this.#kept.close();
+    });
     return { value };
   }
 
+  /** Has a file kept open where something was appended to it, and more may be. */
+  async #keeping<T>(open: OpenLog, work: () => Promise<T | 'again' | undefined>): Promise<T | 'again' | undefined> {
+    let isGood = false;
+    try {
+      const done = await work();
+      isGood = done !== undefined && done !== 'again' && open.opened.access === 'append';
+      return done;
+    } finally {
+      if (isGood && open.log.id !== undefined && !open.log.sealed) await this.#kept.keep(open);
+      else await open.opened.file.close();
+    }
+  }
+
   /** @returns false where it came too late, into a file that somebody has removed or written over */
-  async #write({ file, stats }: OpenFile, log: Log, pieces: readonly Piece[]): Promise<boolean> {
+  async #write({ opened: { file, stats }, log }: OpenLog, pieces: readonly Piece[]): Promise<boolean> {
     const bytes = formatWrite(pieces.map(({ text }) => text));
     const before = log.position;
     // One call, so that the lines of two processes never mix.
@@ -134,7 +161,7 @@ export class JournalFile {
     const at = Date.now();
     const after = await file.stat({ bigint: true });
     const size = Number(after.size);
-    const isAlone = before === Number(stats.size) && size === before + bytes.length && bytesWritten === bytes.length;
+    const isAlone = size === before + bytes.length && bytesWritten === bytes.length;
     if (isAlone && log.position === before) {
       log.skip(bytes);
       for (const piece of pieces) log.contents.add(piece);
@@ -151,7 +178,7 @@ export class JournalFile {
    * Brings to the disk what was read, whoever has written it: only what stays is told. Reading back comes before it, and
    * not after, for that reason.
    */
-  async #sync({ file }: OpenFile, log: Log): Promise<void> {
+  async #sync({ opened: { file }, log }: OpenLog): Promise<void> {
     const { position } = log;
     if (log.syncedTo < position) {
       try {
@@ -177,6 +204,7 @@ export class JournalFile {
     const target = await followLinks(this.#path);
     await makeFolder(dirname(target));
     await this.#compaction.cancel();
+    await this.#kept.close();
     const isNeedless = async (): Promise<boolean> => {
       const log = await this.read();
       return !this.#isUnsure && log?.id !== undefined && !log.sealed;
@@ -250,4 +278,9 @@ export class JournalFile {
       await file.close();
     }
   }
+}
+
+async function closeAndThrow({ file }: OpenFile, error: unknown): Promise<never> {
+  await file.close();
+  throw error;
 }

@@ -139,6 +139,7 @@ export class Log {
 export interface OpenFile {
   readonly file: FileHandle;
   readonly stats: BigIntStats;
+  readonly access: 'read' | 'append';
   /** When `stats` was asked for, in ms. */
   readonly at: number;
 }
@@ -165,7 +166,7 @@ export async function openFile(path: string, access: 'read' | 'append'): Promise
     const at = Date.now();
     const stats = await file.stat({ bigint: true });
     checkFile(path, stats);
-    return { file, stats, at };
+    return { file, stats, access, at };
   } catch (error) {
     await file.close();
     throw error;

@@ -133,7 +133,7 @@ export class FileOffsetStore implements OffsetStore {
     await this.#inTurn(() => this.#file.clear());
   }
 
-  /** Waits for what is under way. No file stays open between calls. */
+  /** Waits for what is under way. No file stays open between calls that do not follow each other at once. */
   async close(): Promise<void> {
     await this.#turn;
     await this.#file.close();

@@ -21,11 +21,21 @@ export async function followLinks(path: string): Promise<string> {
   return followLinks(isAbsolute(link) ? link : `${dirname(path)}/${link}`);
 }
 
-/** Makes a folder and all above it that are missing, and brings their names to the disk. */
+/**
+ * Makes a folder and all above it that are missing, and brings their names to the disk. Not by Node's own `recursive`, which
+ * never ends where the system answers ENOENT though the folder above is there, as in /proc.
+ */
 export async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
-  if (first === undefined) return;
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'EEXIST' || code === 'EISDIR') return;
+    if (code !== 'ENOENT' || dirname(folder) === folder) throw error;
+    await makeFolder(dirname(folder));
+    await mkdir(folder).catch(unless('EEXIST'));
+  }
+  await syncFolder(dirname(folder));
 }
 
 /** Brings a folder's entries to the disk, where the platform can: Windows and some file systems cannot, and need not. */

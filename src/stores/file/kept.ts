@@ -2,8 +2,8 @@ import process from 'node:process';
 import { clearImmediate, setImmediate } from 'node:timers';
 import type { Log, OpenFile } from './log.ts';
 
-// Commits may follow each other for hours. On Windows, no other process could replace a file that is open.
-const lookAgainAfterMs = process.platform === 'win32' ? 0 : 1_000;
+/** Commits may follow each other for hours: after so long (ms) the path is looked at again. */
+const lookAgainAfterMs = 1_000;
 
 /** A journal that is open to be appended to, and what was read of it. */
 export interface OpenLog {
@@ -30,7 +30,8 @@ export class KeptFile {
 
   /** Whether it is time to look at the path again: somebody may have put another file there. */
   static isOld({ opened }: OpenLog): boolean {
-    return Math.abs(Date.now() - opened.at) >= lookAgainAfterMs;
+    // On Windows, no other process could replace a file that is open.
+    return process.platform === 'win32' || Math.abs(Date.now() - opened.at) >= lookAgainAfterMs;
   }
 
   async keep(open: OpenLog): Promise<void> {

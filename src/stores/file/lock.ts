@@ -1,33 +1,45 @@
+import { Buffer } from 'node:buffer';
 import {
   type FileHandle,
   mkdir,
   open,
-  readFile,
   readdir,
-  readlink,
   rename,
   rm,
   rmdir,
   stat,
   unlink,
+  utimes,
   writeFile,
 } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LockError } from '../../errors.ts';
+import { crc32 } from './checksum.ts';
+import { codeOf, unless } from './failures.ts';
+import { isDead, newOwner, pidOf } from './owner.ts';
 
 /** After this long (ms) unchanged, a lock whose holder cannot be looked at, on another host say, counts as left behind. */
 const defaultAbandonedAfterMs = 8_000;
 const leftoverAfterMs = 3_600_000;
+/** A holder and a waiter show at least this often that they live. */
+const touchEveryMs = 1_000;
+
+/** How {@link FileLock.acquire} waits. */
+export interface AcquireOptions {
+  /** How long, in ms; default: as the lock was made. */
+  readonly timeoutMs?: number;
+  /** Asked while it waits: where it answers true the lock is needed no longer, and nothing is acquired. */
+  readonly isNeedless?: () => Promise<boolean>;
+}
 
 /**
  * An exclusive lock on a file, between processes, without any service but the file system.
  *
  * The lock of `offsets.json` is the folder `offsets.json.lock`, and its holder is the one file in it, named after the
  * process and this one acquisition. It is the holder's draft too: what is to be in `offsets.json` is written there, and
- * moving it into place publishes the content and gives the lock up, in one step.
+ * moving it into place publishes the content and releases the lock, in one step.
  *
  * - To acquire: make a folder with the draft aside and rename it to the lock's name, which fails unless that is free, that
  *   is, not there or empty. So the lock never stands without its holder's name.
@@ -35,13 +47,16 @@ const leftoverAfterMs = 3_600_000;
  *   new lock, as they could by removing something that has the same name for every holder.
  * - A holder that was taken for dead and was not has lost its draft, and so cannot publish over what came after it.
  *   Finding out who is dead is therefore about waiting less, and no mistake in it loses a commit.
+ * - Whether a holder that cannot be looked at still lives is told by the folder's time of change, which the holder renews:
+ *   so it is known to a process that has only just started. Where clocks disagree, a waiter goes by its own.
  */
 export class FileLock {
   readonly #timeoutMs: number;
   readonly #abandonedAfterMs: number;
   #swept = false;
-  /** The holder last seen, and since when: clocks of two hosts are not compared. */
-  #seen = { holder: '', since: 0 };
+  /** What was last seen in the folder, and since when. */
+  #seen = { state: '', since: 0 };
+  #touchedAt = 0;
 
   constructor(timeoutMs: number, abandonedAfterMs = defaultAbandonedAfterMs) {
     this.#timeoutMs = timeoutMs;
@@ -49,42 +64,41 @@ export class FileLock {
   }
 
   /**
-   * @returns the path of the draft: an empty file, to be written and then given to `publish` or `release`
+   * @returns the path of the draft: an empty file, to be written and then given to `publish` or `release`; undefined where
+   * the lock was not needed any more
    * @throws LockError where it cannot be had in time
    */
-  async acquire(target: string): Promise<string> {
-    const owner = `${await whoAmI()}-${Math.random().toString(36).slice(2, 12)}`;
-    const aside = `${target}.${owner}.tmp`;
-    const lock = `${target}.lock`;
-    const deadline = performance.now() + this.#timeoutMs;
+  async acquire(
+    target: string,
+    options: AcquireOptions & { readonly isNeedless: () => Promise<boolean> },
+  ): Promise<string | undefined>;
+  async acquire(target: string, options?: AcquireOptions): Promise<string>;
+  async acquire(target: string, options: AcquireOptions = {}): Promise<string | undefined> {
+    const owner = await newOwner();
+    const lock = join(dirname(target), `${shortName(target)}.lock`);
+    const aside = join(dirname(target), `${shortName(target)}.${owner}.tmp`);
+    let isTaken = false;
     try {
       await mkdir(aside);
       await writeFile(join(aside, owner), '', { flag: 'wx' });
-      for (let round = 0; !(await take(aside, lock)); round++) {
-        const holder = await holderOf(lock);
-        const late = performance.now() > deadline;
-        if (holder !== undefined && (await this.#isDead(holder))) {
-          await unlink(join(lock, holder)).catch(unless('ENOENT'));
-          this.#swept = false;
-        } else if (late) {
-          throw refusal(target, lock, holder, this.#timeoutMs);
-        } else if (holder === undefined) {
-          // Just given up. Not every platform renames onto an empty folder.
-          await rmdir(lock).catch(() => {});
-        } else {
-          await delay(1 + Math.random() * Math.min(2 ** round, 40));
-        }
-      }
-    } catch (error) {
-      await rm(aside, { recursive: true, force: true }).catch(() => {});
-      throw error;
+      isTaken = await this.#wait(aside, lock, target, options);
+    } finally {
+      if (!isTaken) await rm(aside, { recursive: true, force: true }).catch(() => {});
     }
+    if (!isTaken) return undefined;
     await this.#sweep(target);
     return join(lock, owner);
   }
 
+  /** Shows that the holder lives, now and then: to be called while a draft is being filled. */
+  async touch(draft: string): Promise<void> {
+    if (performance.now() - this.#touchedAt < touchEveryMs) return;
+    this.#touchedAt = performance.now();
+    await utimes(dirname(draft), new Date(), new Date()).catch(() => {});
+  }
+
   /**
-   * Has the draft filled, brings it to the disk, moves it into place and so gives the lock up.
+   * Has the draft filled, from its end on, brings it to the disk, moves it into place and so releases the lock.
    * @throws LockError where the lock was taken from us meanwhile
    */
   async publish<T>(draft: string, target: string, fill: (file: FileHandle) => Promise<T>): Promise<T> {
@@ -97,11 +111,14 @@ export class FileLock {
       } finally {
         await file.close();
       }
+      await moveStrays(draft, target);
       await rename(draft, target);
     } catch (cause) {
       if (codeOf(cause) !== 'ENOENT') throw cause;
+      // Where the whole folder has gone, that is what happened.
+      await stat(dirname(target));
       throw new LockError(
-        `nothing was written to ${target}: its lock was held for over ${this.#abandonedAfterMs} ms and taken away. Commit again`,
+        `${target} was not replaced: its lock was held for over ${this.#abandonedAfterMs} ms and taken away. Commit again`,
         { cause },
       );
     }
@@ -110,24 +127,63 @@ export class FileLock {
     return filled;
   }
 
-  /** Gives the lock up with nothing published. */
-  async release(draft: string): Promise<void> {
+  /** Releases the lock with nothing published. */
+  async release(draft: string, target: string): Promise<void> {
+    await moveStrays(draft, target).catch(() => {});
     await unlink(draft).catch(() => {});
     await rmdir(dirname(draft)).catch(() => {});
   }
 
-  async #isDead(holder: string): Promise<boolean> {
-    const dead = await isDead(holder);
-    if (dead !== undefined) return dead;
-    if (this.#seen.holder !== holder) this.#seen = { holder, since: performance.now() };
-    return performance.now() - this.#seen.since > this.#abandonedAfterMs;
+  async #wait(aside: string, lock: string, target: string, options: AcquireOptions): Promise<boolean> {
+    const { timeoutMs = this.#timeoutMs, isNeedless } = options;
+    const deadline = performance.now() + timeoutMs;
+    this.#touchedAt = performance.now();
+    for (let round = 0; !(await take(aside, lock)); round++) {
+      const isLate = performance.now() > deadline;
+      const names = (await readdir(lock).catch(unless('ENOENT'))) ?? [];
+      const holder = names.find((name) => pidOf(name) !== undefined);
+      if (await isNeedless?.()) return false;
+      if (await this.#clear(lock, target, names, holder)) continue;
+      if (isLate) throw refusal(target, lock, holder ?? names[0], timeoutMs);
+      // Renewed, so that the lock is young when it is had.
+      await this.touch(join(aside, 'draft'));
+      if (names.length > 0) await delay(1 + Math.random() * Math.min(2 ** round, 40));
+    }
+    return true;
+  }
+
+  /** @returns whether something that stood in the way has been removed */
+  async #clear(lock: string, target: string, names: readonly string[], holder: string | undefined): Promise<boolean> {
+    if (names.length === 0) {
+      // Just released. Not every platform renames onto an empty folder.
+      await rmdir(lock).catch(() => {});
+      return false;
+    }
+    const dead = holder === undefined ? undefined : await isDead(holder);
+    if (dead !== true && (dead === false || !(await this.#isAbandoned(lock, names)))) return false;
+    if (holder !== undefined) {
+      await unlink(join(lock, holder)).catch(unless('ENOENT'));
+      this.#swept = false;
+    }
+    for (const name of names) if (pidOf(name) === undefined) await moveAside(join(lock, name), target);
+    return true;
+  }
+
+  async #isAbandoned(lock: string, names: readonly string[]): Promise<boolean> {
+    const changedAt = (await stat(lock).catch(unless('ENOENT')))?.mtimeMs;
+    if (changedAt === undefined) return false;
+    const state = `${changedAt} ${names.join('/')}`;
+    if (this.#seen.state !== state) this.#seen = { state, since: performance.now() };
+    // A time that is far ahead was set by a clock that was wrong.
+    const age = Math.abs(Date.now() - changedAt);
+    return Math.max(age, performance.now() - this.#seen.since) > this.#abandonedAfterMs;
   }
 
   /** Removes what processes that died while they waited have left, once, and again after a death was noticed. */
   async #sweep(target: string): Promise<void> {
     if (this.#swept) return;
     this.#swept = true;
-    const start = `${basename(target)}.`;
+    const start = `${shortName(target)}.`;
     for (const name of await readdir(dirname(target)).catch(() => [])) {
       if (!name.startsWith(start) || !name.endsWith('.tmp')) continue;
       const owner = name.slice(start.length, -4);
@@ -138,10 +194,14 @@ export class FileLock {
   }
 }
 
-/** What the system said, as in 'ENOENT'. */
-export function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
+/** The file's own name, cut where a longer one beside it would be longer than file systems allow (255 bytes). */
+function shortName(target: string): string {
+  const name = basename(target);
+  const bytes = Buffer.from(name);
+  if (bytes.length <= 90) return name;
+  // Two files that share a lock by chance wait for each other, and no more.
+  const start = bytes.toString('utf8', 0, 60).replace(/\ufffd+$/, '');
+  return `${start}~${crc32(bytes).toString(36)}`;
 }
 
 async function take(aside: string, lock: string): Promise<boolean> {
@@ -160,13 +220,25 @@ async function take(aside: string, lock: string): Promise<boolean> {
   }
 }
 
-async function holderOf(lock: string): Promise<string | undefined> {
-  const [holder] = (await readdir(lock).catch(unless('ENOENT'))) ?? [];
-  return holder;
+/** The holder of a lock knows that what lies beside its draft is nobody's: it would hold up the next one. */
+async function moveStrays(draft: string, target: string): Promise<void> {
+  const lock = dirname(draft);
+  for (const name of (await readdir(lock).catch(unless('ENOENT'))) ?? []) {
+    // Where the lock was taken from us, another's draft is in it.
+    if (pidOf(name) === undefined) await moveAside(join(lock, name), target);
+  }
+}
+
+/** Moves what some other program has left in a lock beside the file: it may be worth something to somebody. */
+async function moveAside(stray: string, target: string): Promise<void> {
+  const start = join(dirname(target), `${shortName(target)}.${Math.random().toString(36).slice(2, 8)}.stray`);
+  await rename(stray, `${start}-${basename(stray)}`)
+    .catch((error) => (codeOf(error) === 'ENAMETOOLONG' ? rename(stray, start) : Promise.reject(error)))
+    .catch(unless('ENOENT'));
 }
 
 function refusal(target: string, lock: string, holder: string | undefined, ms: number): LockError {
-  const pid = holder === undefined ? undefined : ownerPattern.exec(holder)?.[1];
+  const pid = holder === undefined ? undefined : pidOf(holder);
   const who = pid === undefined ? 'somebody' : `process ${pid}`;
   return new LockError(
     `${target} could not be locked within ${ms} ms: ${lock} is held by ${who} (${holder ?? 'changing'}). ` +
@@ -174,73 +246,6 @@ function refusal(target: string, lock: string, holder: string | undefined, ms: n
   );
 }
 
-const ownerPattern = /^(\d+)-([\w.]*)-([\w.]*)-\w+$/;
-
-/** Whether the process that a name stands for has ended; undefined where that cannot be told from here. */
-async function isDead(owner: string): Promise<boolean | undefined> {
-  const match = ownerPattern.exec(owner);
-  // Not one of ours, and not ours to remove.
-  if (!match) return false;
-  const [, pid = '', started = '', host] = match;
-  if (host === '' || host !== (await hostId())) return undefined;
-  try {
-    process.kill(Number(pid), 0);
-  } catch (error) {
-    if (codeOf(error) === 'ESRCH') return true;
-    if (codeOf(error) !== 'EPERM') return undefined;
-  }
-  const startedNow = await startOf(pid);
-  if (startedNow === undefined || started === '') return undefined;
-  if (startedNow !== started) return true;
-  // Another thread of this process may have been ended in the middle.
-  return Number(pid) === process.pid ? undefined : false;
-}
-
-let me: Promise<string> | undefined;
-
-function whoAmI(): Promise<string> {
-  return (me ??= (async () => `${process.pid}-${(await startOf('self')) ?? ''}-${await hostId()}`)());
-}
-
-let host: Promise<string> | undefined;
-
-/** Names what process ids are unique in: a host and, on Linux, a container on it. */
-function hostId(): Promise<string> {
-  return (host ??= (async () => {
-    const space = await readlink('/proc/self/ns/pid').catch(() => '');
-    let name = '';
-    try {
-      name = hostname();
-    } catch {
-      // Deno, without --allow-sys.
-    }
-    return name && `${name.slice(0, 64)}.${space}`.replace(/[^\w.]+/g, '_');
-  })());
-}
-
-/**
- * When a process started, so that another which was given the same id later is not taken for it; 'ended' for one that
- * only waits to be reaped; undefined where there is no /proc.
- */
-async function startOf(pid: string): Promise<string | undefined> {
-  try {
-    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'latin1');
-    const text = await readFile(`/proc/${pid}/stat`, 'latin1');
-    // The second field, the program's name, may hold spaces and parentheses: see proc_pid_stat(5).
-    const [state = '', ...fields] = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return /[ZX]/.test(state) ? 'ended' : `${boot.slice(0, 8)}.${fields[18]}`;
-  } catch {
-    return undefined;
-  }
-}
-
 function isOld({ mtimeMs }: { readonly mtimeMs: number }): boolean {
   return Date.now() - mtimeMs > leftoverAfterMs;
-}
-
-function unless(code: string): (error: unknown) => undefined {
-  return (error) => {
-    if (codeOf(error) !== code) throw error;
-    return undefined;
-  };
 }

@@ -1,32 +1,39 @@
-import type { BigIntStats } from 'node:fs';
-import { type FileHandle, mkdir, open, readlink, realpath, stat, utimes } from 'node:fs/promises';
-import { dirname, isAbsolute, resolve } from 'node:path';
-import process from 'node:process';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Checkpoint, join as joinCheckpoints } from '../../checkpoint.ts';
-import { StorageError } from '../../errors.ts';
+import { type Checkpoint, beginEpoch, isCheckpoint, join } from '../../checkpoint.ts';
+import { SerializationError, quote } from '../../errors.ts';
+import type { Offset } from '../../offset.ts';
 import type { Batch, OffsetStore, StoreOptions } from '../../store.ts';
-import { type Entry, formatFile, parseFile, readEntry, toEntry } from './format.ts';
-import { FileLock, codeOf } from './lock.ts';
+import type { Contents } from './contents.ts';
+import { explain } from './failures.ts';
+import { JournalFile, type Plan } from './file.ts';
+import { type Piece, formatBegin, formatCheckpoint, randomId } from './journal.ts';
+import { FileLock } from './lock.ts';
 
 /** Options of a {@link FileOffsetStore}. */
 export interface FileOffsetStoreOptions extends StoreOptions {
-  /** How long a commit waits, in ms, for other processes that write the same file; default 10,000. */
+  /**
+   * How long, in ms, a commit waits for another process that makes or replaces the same file; default 10,000. Most commits
+   * wait for nobody.
+   */
   readonly lockTimeoutMs?: number;
 }
 
 /**
  * Keeps checkpoints in one file, in Node, Deno and Bun.
  *
- * A commit reads what is stored, joins, writes the whole aside, brings it to the disk (fsync), and renames it into place:
- * a crash at any instant leaves the old file or the new one, whole. That happens under a lock between processes, the folder
- * `<path>.lock`, so that no process overwrites what another has committed. A reader needs no lock, and a `get` of a file
- * that has not changed costs one `stat`. A commit that moves nothing writes nothing.
+ * The file is a journal: a commit appends a line a source, brings it to the disk (fdatasync), and costs the same however
+ * many sources there are. Any number of processes append at the same time, without a lock, since checkpoints join. A
+ * process that is killed at any instant leaves a line that counts or one that does not. A file that has grown to more than twice
+ * what it holds is replaced by a short one, beside commits that go on; the folder `<path>.lock` is there meanwhile.
  *
- * It also reads the JSON file of the Rust crate `streamweave-offset`, timestamps cut down to milliseconds, and writes it in
- * its own format at the first commit that moves something; the crate cannot read it from then on.
+ * It also reads its first format and the JSON file of the Rust crate `streamweave-offset`, timestamps cut down to
+ * milliseconds. The first commit that moves something makes a journal of it, which the crate cannot read.
  *
  * The folder is made if it is missing. A symbolic link stays, and the file that it leads to is replaced; its mode is kept.
+ *
+ * @example
+ * const tracker = new OffsetTracker(new FileOffsetStore('state/offsets.journal'));
  */
 export class FileOffsetStore implements OffsetStore {
   readonly capabilities = {
@@ -38,20 +45,19 @@ export class FileOffsetStore implements OffsetStore {
   /** `file:` and the absolute path. */
   readonly id: string;
   readonly compare: StoreOptions['compare'];
-  readonly #path: string;
   readonly #where: string;
-  readonly #lock: FileLock;
-  /** What was last read or written. */
-  #known: Snapshot | undefined;
+  readonly #file: JournalFile;
   #turn: Promise<unknown> = Promise.resolve();
 
   /** @param path of the file, absolute or from the current folder, or a `file:` URL; it need not exist */
   constructor(path: string | URL, options: FileOffsetStoreOptions = {}) {
-    this.#path = resolve(path instanceof URL ? fileURLToPath(path) : path);
-    this.#where = `the file ${this.#path}`;
-    this.id = `file:${this.#path}`;
+    const absolute = resolve(path instanceof URL ? fileURLToPath(path) : path);
+    this.#where = `the file ${absolute}`;
+    this.id = `file:${absolute}`;
     this.compare = options.compare;
-    this.#lock = new FileLock(options.lockTimeoutMs ?? 10_000);
+    const lock = new FileLock(options.lockTimeoutMs ?? 10_000);
+    const terms = { where: this.#where, compare: this.compare };
+    this.#file = new JournalFile(absolute, terms, lock, (work) => this.#inTurn(work));
   }
 
   /**
@@ -59,8 +65,7 @@ export class FileOffsetStore implements OffsetStore {
    * @throws StorageError where the file cannot be reached
    */
   async get(source: string): Promise<Checkpoint | undefined> {
-    const { entries } = await this.#io('read', () => this.#load());
-    return this.#read(entries, source);
+    return this.#io('read', async () => (await this.#file.read())?.contents.get(source));
   }
 
   /**
@@ -68,113 +73,89 @@ export class FileOffsetStore implements OffsetStore {
    * @throws StorageError where the file cannot be reached
    */
   async getAll(): Promise<Map<string, Checkpoint>> {
-    const { entries } = await this.#io('read', () => this.#load());
-    return new Map(Array.from(entries, ([source, entry]) => [source, readEntry(entry, source, this.#where)]));
+    const contents = (await this.#io('read', () => this.#file.read()))?.contents;
+    const all = new Map<string, Checkpoint>();
+    for (const source of contents?.sources() ?? []) {
+      const checkpoint = contents?.get(source);
+      if (checkpoint) all.set(source, checkpoint);
+    }
+    return all;
   }
 
   /**
-   * Joins the batch into the file and resolves once it is on the disk, in one write for all of it. What is stored for other
-   * sources stays as it is, even where it cannot be read.
+   * Joins the batch into the file, in one write for all of it, and resolves once it is on the disk, with what stands then. What
+   * is stored for other sources stays as it is, even where it cannot be read. A batch that moves nothing writes nothing.
    * @throws SerializationError where the file, or what it holds for a source of the batch, cannot be read
    * @throws StorageError where the file cannot be written: the disk is full, the folder read-only
-   * @throws LockError where another process holds the lock for longer than `lockTimeoutMs`, or took it over since this one
-   * had stood still for 8 s, as only another host or container may; nothing is written then, and it can be tried again
+   * @throws LockError where the file has to be made or replaced, and another process holds its lock for longer than
+   * `lockTimeoutMs`; nothing is written then, and it can be tried again
    */
   async commit(batch: Batch): Promise<Map<string, Checkpoint>> {
-    const incoming = new Map(batch);
+    const incoming = new Map(Array.from(batch, ([source, checkpoint]) => [source, { ...checkpoint }]));
+    for (const [source, checkpoint] of incoming) {
+      if (isCheckpoint(checkpoint)) continue;
+      throw new SerializationError(
+        `nothing is written to ${this.#where}: ${quote(checkpoint)}, which was given for ${quote(source)}, is no checkpoint`,
+        { source },
+      );
+    }
     if (incoming.size === 0) return incoming;
-    return this.#inTurn(async () => {
-      const before = await this.#load();
-      const peek = this.#join(before.entries, incoming);
-      if (peek.moved.size === 0) {
-        await this.#settle(before);
-        return peek.stands;
-      }
-      if (before.version === undefined) await makeFolder(dirname(this.#path));
-      return this.#locked(async (rewrite) => {
-        const current = await this.#load();
-        const { stands, moved } = this.#join(current.entries, incoming);
-        if (moved.size === 0) await this.#settle(current);
-        else await rewrite(new Map([...current.entries, ...moved]));
-        return stands;
-      });
-    });
+    return this.#inTurn(() => this.#file.append((contents) => this.#planCommit(contents, incoming)));
   }
 
   /**
-   * Writes an empty store, also over a file that cannot be read.
+   * Begins an epoch, atomically between processes.
+   *
+   * Two lines may be appended between what this process has read and the line that it appends. So the line says what is to
+   * be done rather than what stands, and the order of the lines in the file, which is the same for all who read it, decides:
+   *
+   * - A commit that comes before a fence in the file was answered that it stands in the old epoch. The fence is read as "a new
+   *   epoch at the place that the lines before it have brought the source to", and so carries it over, though its writer
+   *   had not seen it, and though that writer may be killed at this very moment. Writing the fence once more, at the right
+   *   place, would leave a gap between the two lines in which the place has gone back.
+   * - A commit that comes after it is of a lower epoch, and its writer reads that back.
+   * - Of two that begin at once, the line that comes first counts. The second counts too where its epoch is higher; where
+   *   it is not, its writer reads that back, since the line has a name that nobody else's has, and begins upon what it now
+   *   knows. So no two calls ever answer with the same epoch.
+   *
+   * There is no lock to wait for, and nothing to clean up after a process that dies.
+   * @throws as `commit`
+   */
+  async begin(source: string, at?: { readonly offset?: Offset | undefined }): Promise<Checkpoint> {
+    return this.#inTurn(() => this.#file.append((contents) => planBegin(contents, source, at)));
+  }
+
+  /**
+   * Makes the store empty, also where the file cannot be read. A missing file stays missing.
    * @throws StorageError where the file cannot be written; LockError as `commit`
    */
   async clearAll(): Promise<void> {
-    await this.#inTurn(async () => {
-      if (await statFile(this.#path)) await this.#locked((rewrite) => rewrite(new Map()));
-    });
+    await this.#inTurn(() => this.#file.clear());
   }
 
-  /** Waits for commits under way. */
+  /** Waits for what is under way. No file stays open between calls that do not follow each other at once. */
   async close(): Promise<void> {
     await this.#turn;
+    await this.#file.close();
   }
 
-  #read(entries: Snapshot['entries'], source: string): Checkpoint | undefined {
-    const entry = entries.get(source);
-    return entry && readEntry(entry, source, this.#where);
-  }
-
-  #join(entries: Snapshot['entries'], incoming: Batch): { stands: Map<string, Checkpoint>; moved: Map<string, Entry> } {
-    const stands = new Map<string, Checkpoint>();
-    const moved = new Map<string, Entry>();
+  #planCommit(contents: Contents, incoming: Batch): Plan<Map<string, Checkpoint>> {
+    const pieces: Piece[] = [];
     for (const [source, checkpoint] of incoming) {
-      const stored = this.#read(entries, source);
-      const later = joinCheckpoints(stored, checkpoint, source, this.compare);
-      stands.set(source, later);
-      if (later !== stored) moved.set(source, toEntry(later));
+      const stored = contents.get(source);
+      const later = join(stored, checkpoint, source, this.compare);
+      if (later !== stored) pieces.push(formatCheckpoint(source, later));
     }
-    return { stands, moved };
-  }
-
-  async #load(): Promise<Snapshot> {
-    const found = await statFile(this.#path);
-    if (!found) return { version: undefined, entries: new Map(), settled: false };
-    const known = this.#known;
-    if (known?.version !== undefined && known.version === versionOf(found)) return known;
-    const file = await open(this.#path, 'r');
-    try {
-      const opened = await file.stat({ bigint: true });
-      const entries = parseFile(await file.readFile(), this.#where, Number(opened.mtimeNs / 1_000_000n));
-      return (this.#known = { version: versionOf(opened), entries, settled: false });
-    } finally {
-      await file.close();
-    }
-  }
-
-  /** Runs `work` while no other process writes; `rewrite` replaces the file, once. */
-  async #locked<T>(work: (rewrite: (entries: Snapshot['entries']) => Promise<void>) => Promise<T>): Promise<T> {
-    const target = await followLinks(this.#path);
-    const draft = await this.#lock.acquire(target);
-    let published = false;
-    try {
-      return await work(async (entries) => {
-        const was = await statFile(target);
-        const version = await this.#lock.publish(draft, target, async (file) => {
-          if (was) await keepMode(file, was);
-          await file.writeFile(formatFile(entries));
-          return versionOf(await laterThan(was, file, draft));
-        });
-        published = true;
-        this.#known = { version, entries, settled: false };
-        await this.#settle(this.#known);
-      });
-    } finally {
-      if (!published) await this.#lock.release(draft);
-    }
-  }
-
-  /** Makes sure that the file which was read is there after a power cut: its writer may have died before it had done so. */
-  async #settle(snapshot: Snapshot): Promise<void> {
-    if (snapshot.settled) return;
-    await syncFolder(dirname(await followLinks(this.#path)));
-    snapshot.settled = true;
+    const result = (now: Contents): Map<string, Checkpoint> | undefined => {
+      const stands = new Map<string, Checkpoint>();
+      for (const [source, checkpoint] of incoming) {
+        const stored = now.get(source);
+        if (stored === undefined || join(stored, checkpoint, source, this.compare) !== stored) return undefined;
+        stands.set(source, stored);
+      }
+      return stands;
+    };
+    return { pieces, result };
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -187,104 +168,24 @@ export class FileOffsetStore implements OffsetStore {
     try {
       return await work();
     } catch (cause) {
-      const code = codeOf(cause);
-      if (!(cause instanceof Error) || code === undefined || !/^E[A-Z0-9_]+$/.test(code)) throw cause;
-      throw new StorageError(`could not ${doing} ${this.#where}: ${cause.message}${advice[code] ?? ''}`, {
-        cause,
-        retryable: transient.has(code),
-      });
+      throw explain(cause, doing, this.#where);
     }
   }
 }
 
-interface Snapshot {
-  /** The same for the same content; undefined where the file is missing, or where its time of change is too coarse to tell. */
-  readonly version: string | undefined;
-  readonly entries: ReadonlyMap<string, Entry>;
-  /** Whether the folder's entry of this file is known to be on the disk. */
-  settled: boolean;
-}
-
-const transient: ReadonlySet<string> = new Set(['EAGAIN', 'EBUSY', 'EINTR', 'EMFILE', 'ENFILE', 'ETIMEDOUT']);
-
-const advice: Readonly<Record<string, string>> = {
-  ENOSPC: '. Nothing was lost; make room on the disk',
-  EDQUOT: '. Nothing was lost; make room on the disk',
-  EACCES: '. Let this user write the file and its folder',
-  EPERM: '. Let this user write the file and its folder',
-  EROFS: '. Choose a path that can be written',
-  ENOTDIR: '. Choose a path whose parent is a folder',
-};
-
-/** @returns undefined where there is no such file */
-async function statFile(path: string): Promise<BigIntStats | undefined> {
-  let found: BigIntStats;
-  try {
-    found = await stat(path, { bigint: true });
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-  // Renaming onto a device would replace it.
-  if (!found.isFile()) throw new StorageError(`${path} is not a file: choose another path`);
-  return found;
-}
-
-/** A time in whole seconds is taken for a file system that knows no finer one: two commits may share it. */
-function versionOf({ dev, ino, size, mtimeNs }: BigIntStats): string | undefined {
-  return mtimeNs % 1_000_000_000n === 0n ? undefined : `${dev} ${ino} ${size} ${mtimeNs}`;
-}
-
-/** Best effort: a file system without owners and modes refuses. */
-async function keepMode(file: FileHandle, { uid, gid, mode }: BigIntStats): Promise<void> {
-  if (Number(uid) !== process.geteuid?.()) await file.chown(Number(uid), Number(gid)).catch(() => {});
-  await file.chmod(Number(mode) & 0o7777).catch(() => {});
-}
-
-/**
- * Readers tell versions apart by the time of change, and the clock of a file system ticks slowly: within one tick a third
- * version may even get the inode of the first. So each gets a later time than the one before.
- */
-async function laterThan(was: BigIntStats | undefined, file: FileHandle, path: string): Promise<BigIntStats> {
-  let is = await file.stat({ bigint: true });
-  const before = was?.mtimeNs ?? 0n;
-  for (let step = 2; is.mtimeNs <= before && step < 1e6; step *= 16) {
-    const seconds = Number(before / 1000n + BigInt(step)) / 1e6;
-    await utimes(path, seconds, seconds);
-    is = await file.stat({ bigint: true });
-  }
-  return is;
-}
-
-/** The file that a path leads to, which need not exist. */
-async function followLinks(path: string): Promise<string> {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
-  }
-  const link = await readlink(path).catch(() => undefined);
-  if (link === undefined) return path;
-  // Not normalised: `..` after a link to a folder is for the system to resolve.
-  return followLinks(isAbsolute(link) ? link : `${dirname(path)}/${link}`);
-}
-
-async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
-  if (first === undefined) return;
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
-}
-
-/** Brings a folder's entries to the disk, where the platform can: Windows and some file systems cannot, and need not. */
-async function syncFolder(folder: string): Promise<void> {
-  try {
-    const handle = await open(folder, 'r');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    if (!['EISDIR', 'EPERM', 'EACCES', 'EINVAL', 'ENOTSUP', 'ENOSYS'].includes(codeOf(error) ?? '')) throw error;
-  }
+function planBegin(
+  contents: Contents,
+  source: string,
+  at?: { readonly offset?: Offset | undefined },
+): Plan<Checkpoint> {
+  const by = randomId();
+  contents.expectBegin(by);
+  const begun = beginEpoch(contents.get(source), at);
+  return {
+    pieces: [formatBegin(at ? 'begin' : 'fence', by, source, begun)],
+    result: (now) => {
+      now.get(source);
+      return now.begun;
+    },
+  };
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { lstat, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,17 +49,17 @@ describe('a disk that is full', () => {
       const store = new FileOffsetStore(path);
       const many = Array.from({ length: 200 }, (_, i) => Array.from(batch(1, `source ${i}`))).flat();
       await store.commit(new Map(many));
-      const before = await readFile(path);
+      const before = await store.getAll();
       expect(await failureOf(writeFile(join(disk, 'filler'), new Uint8Array(1 << 20)))).toMatchObject({
         code: 'ENOSPC',
       });
 
-      for (const attempt of [() => store.commit(batch(2)), () => store.clearAll()]) {
+      for (const attempt of [() => store.commit(batch(2, 'x'.repeat(5000))), () => store.clearAll()]) {
         const error = await failureOf(attempt());
         if (error === 'no failure') continue; // An empty store may still fit in.
         expect(error).toBeInstanceOf(StorageError);
         expect(error).toMatchObject({ retryable: false, message: expect.stringMatching(/ENOSPC.*make room/) });
-        expect(await readFile(path)).toEqual(before);
+        expect(await new FileOffsetStore(path).getAll()).toEqual(before);
       }
       expect(await readdir(join(disk, 'full'))).toEqual(['offsets.json']);
 
@@ -119,7 +119,7 @@ describe('a path that leads to no file', () => {
     for (const attempt of [() => store.get('orders'), () => store.commit(batch(1)), () => store.clearAll()]) {
       expect(await failureOf(attempt())).toMatchObject({
         name: 'StorageError',
-        message: expect.stringContaining('is not a file'),
+        message: expect.stringMatching(/is not a file but a (folder|pipe): choose another path/),
       });
     }
   });
@@ -131,10 +131,82 @@ describe('a path that leads to no file', () => {
     for (const attempt of [() => store.get('orders'), () => store.commit(batch(1)), () => store.clearAll()]) {
       expect(await failureOf(attempt())).toMatchObject({
         name: 'StorageError',
-        message: expect.stringContaining('is not a file'),
+        message: expect.stringMatching(/is not a file but a (folder|pipe): choose another path/),
       });
     }
     expect((await lstat(path)).isFIFO()).toBe(true);
+  });
+});
+
+describe('what the system refuses is told with its cause, the path and what to do:', () => {
+  it.skipIf(!isRoot)('a file and a folder of another user', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'tidemark-others-'));
+    chmodSync(home, 0o755);
+    const path = join(home, 'offsets.journal');
+    await new FileOffsetStore(path).commit(batch(1));
+    chmodSync(path, 0o600);
+    process.seteuid?.(65534);
+    try {
+      for (const attempt of [
+        () => new FileOffsetStore(path).get('orders'),
+        () => new FileOffsetStore(path).commit(batch(2)),
+        () => new FileOffsetStore(join(home, 'new.journal')).commit(batch(2)),
+        () => new FileOffsetStore(join(home, 'a', 'new.journal')).commit(batch(2)),
+      ]) {
+        expect(await failureOf(attempt())).toMatchObject({
+          name: 'StorageError',
+          retryable: false,
+          message: expect.stringMatching(/^could not (read|write) the file .*: EACCES: .*Let this user read and write/),
+        });
+      }
+    } finally {
+      process.seteuid?.(0);
+    }
+    // Who may only read is answered where nothing moves.
+    chmodSync(path, 0o644);
+    process.seteuid?.(65534);
+    try {
+      expect(await new FileOffsetStore(path).commit(batch(1))).toEqual(batch(1));
+      expect(await failureOf(new FileOffsetStore(path).commit(batch(2)))).toMatchObject({ name: 'StorageError' });
+    } finally {
+      process.seteuid?.(0);
+    }
+    expect(await new FileOffsetStore(path).getAll()).toEqual(batch(1));
+    rmSync(home, { recursive: true });
+  });
+
+  it.skipIf(process.platform !== 'linux')('a folder that cannot be made', async () => {
+    const store = new FileOffsetStore('/proc/tidemark/offsets.journal');
+    expect(await store.get('orders')).toBeUndefined();
+    expect(await failureOf(store.commit(batch(1)))).toMatchObject({
+      name: 'StorageError',
+      message: expect.stringMatching(/\/proc\/tidemark.*ENOENT.*make the folder/),
+    });
+  });
+
+  it.skipIf(process.platform === 'win32')(
+    'a symbolic link that leads to itself, and a name that is too long',
+    async () => {
+      symlinkSync('circle', join(folder, 'circle'));
+      for (const [name, told] of [
+        ['circle', /ELOOP.*in a circle/],
+        ['x'.repeat(300), /ENAMETOOLONG.*shorter path/],
+      ] as const) {
+        const store = new FileOffsetStore(join(folder, name));
+        for (const attempt of [() => store.get('orders'), () => store.commit(batch(1))]) {
+          expect(await failureOf(attempt())).toMatchObject({
+            name: 'StorageError',
+            message: expect.stringMatching(told),
+          });
+        }
+      }
+    },
+  );
+
+  it.skipIf(process.platform === 'win32')('a symbolic link into a folder that is not there yet is none', async () => {
+    symlinkSync(join('not', 'yet', 'offsets.journal'), join(folder, 'early'));
+    expect(await new FileOffsetStore(join(folder, 'early')).commit(batch(1))).toEqual(batch(1));
+    expect(await new FileOffsetStore(join(folder, 'not', 'yet', 'offsets.journal')).getAll()).toEqual(batch(1));
   });
 });
 

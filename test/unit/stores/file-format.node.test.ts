@@ -1,11 +1,12 @@
 import fc from 'fast-check';
-import { mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { Checkpoint } from '../../../src/checkpoint.ts';
+import { encode } from '../../../src/codec.ts';
 import { SerializationError } from '../../../src/errors.ts';
 import { Offset } from '../../../src/offset.ts';
-import { formatFile, parseFile, readEntry, toEntry } from '../../../src/stores/file/format.ts';
 import { FileOffsetStore } from '../../../src/stores/file/store.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'tidemark-format-'));
@@ -16,6 +17,12 @@ async function fileWith(content: string | Uint8Array): Promise<{ path: string; s
   const path = join(folder, `${next++}.json`);
   await writeFile(path, content);
   return { path, store: new FileOffsetStore(path) };
+}
+
+/** A file of the first format. */
+function format1(checkpoints: Iterable<readonly [source: string, checkpoint: Checkpoint]>): string {
+  const lines = Array.from(checkpoints, ([source, one]) => `\n[${JSON.stringify(source)},${encode(one)}]`);
+  return `{"tidemark":1,"checkpoints":[${lines.join()}\n]}\n`;
 }
 
 const checkpoint = { epoch: 0, rank: 1, offset: Offset.sequence(1), committedAt: 1_767_323_045_000 };
@@ -70,7 +77,7 @@ describe('a file of the streamweave-offset crate', () => {
     const { path, store } = await fileWith(crateFile);
     await store.commit(new Map([['zero', { ...checkpoint, offset: Offset.sequence(1) }]]));
     expect(await offsetsOf(new FileOffsetStore(path))).toEqual(new Map(crateOffsets).set('zero', Offset.sequence(1)));
-    expect(await readFile(path, 'utf8')).toMatch(/^\{"tidemark":1,/);
+    expect(await readFile(path, 'utf8')).toMatch(/^\{"tidemark":2,/);
   });
 
   it('never takes a source back', async () => {
@@ -113,6 +120,7 @@ describe('a file of the streamweave-offset crate', () => {
   });
 
   it.for([
+    '{"Timestamp":"+262143-12-31T23:59:59.999999999Z"}',
     '{"Sequence":18446744073709551616}',
     '{"Sequence":-1}',
     '{"Sequence":1.0}',
@@ -132,7 +140,7 @@ describe('a file of the streamweave-offset crate', () => {
     '{}',
   ])('with %s for one source fails that source alone, and keeps it as it stands', async (bad) => {
     const { path, store } = await fileWith(`{"good":{"Sequence":1},"bad":${bad}}`);
-    expect(await afterOneBad(path, store)).toContain(`["bad",${bad}]`);
+    expect(await afterOneBad(path, store, bad)).toContain(`["bad",${bad}]`);
   });
 });
 
@@ -147,16 +155,24 @@ describe('a file in which one entry cannot be read', () => {
     '1.50',
     '[[1e400], "]"]',
   ])('%s fails its source alone, and keeps it as it stands', async (bad) => {
-    const good = formatFile(new Map([['good', toEntry(checkpoint)]]));
+    const good = format1([['good', checkpoint]]);
     const { path, store } = await fileWith(good.replace('\n]}', `,\n["bad", ${bad}]\n]}`));
-    expect(await afterOneBad(path, store)).toContain(`["bad",${bad}]`);
+    expect(await afterOneBad(path, store, bad)).toContain(`["bad",${bad}]`);
   });
 });
 
+function escaped(text: string): string {
+  return text.replace(/[^\w]/g, '\\$&');
+}
+
 /** @returns what the file holds in the end */
-async function afterOneBad(path: string, store: FileOffsetStore): Promise<string> {
+async function afterOneBad(path: string, store: FileOffsetStore, bad: string): Promise<string> {
   const before = await readFile(path);
-  const failure = { name: 'SerializationError', source: 'bad', message: expect.stringContaining(path) };
+  const failure = {
+    name: 'SerializationError',
+    source: 'bad',
+    message: expect.stringMatching(new RegExp(`^the file ${path}: ${escaped(bad)} for "bad" is no checkpoint`)),
+  };
   await expect(store.get('bad')).rejects.toMatchObject(failure);
   await expect(store.getAll()).rejects.toMatchObject(failure);
   await expect(store.commit(new Map([['bad', checkpoint]]))).rejects.toMatchObject(failure);
@@ -178,7 +194,7 @@ async function afterOneBad(path: string, store: FileOffsetStore): Promise<string
 }
 
 describe('a file that cannot be read', () => {
-  const own = formatFile(new Map([['orders', toEntry(checkpoint)]]));
+  const own = format1([['orders', checkpoint]]);
   it.for<[string, string | Uint8Array]>([
     ['text', 'hello'],
     ['spaces', '  \n'],
@@ -190,7 +206,7 @@ describe('a file that cannot be read', () => {
     ['a string', '"Earliest"'],
     ['bytes that are not UTF-8', Buffer.from([...Buffer.from('{"caf'), 0xe9, ...Buffer.from('":{"Sequence":1}}')])],
     ["another program's JSON", '{"name":"some-app","version":"1.0.0","dependencies":{}}'],
-    ['a later format', own.replace(':1,', ':2,')],
+    ['a later format', own.replace(':1,', ':3,')],
     ['no format', own.replace(':1,', ':0.5,')],
     ['no checkpoints', '{"tidemark":1}'],
     ['checkpoints that are no list', '{"tidemark":1,"checkpoints":{"orders":{"Sequence":1}}}'],
@@ -218,9 +234,29 @@ describe('a file that cannot be read', () => {
     expect(await store.commit(new Map([['orders', checkpoint]]))).toEqual(new Map([['orders', checkpoint]]));
   });
 
+  it.for<[string, string | Uint8Array]>([
+    ['zeros', ''],
+    ['the start of an object, then zeros', '{"orders":{"Sequence":1},'],
+    ['one endless string', `{"${'a'.repeat(1 << 20)}`],
+    ['a journal, then zeros', '{"tidemark":2,"id":"abcdefghijkl"}'],
+    ['a journal, a line, then zeros', '{"tidemark":2,"id":"abcdefghijkl"}\n["orders",'],
+  ])('costs no memory to tell of, however large: %s', async ([, start]) => {
+    const { path, store } = await fileWith(start);
+    if (typeof start === 'string' && start.length > 1 << 20) {
+      for (let i = 0; i < 100; i++) await appendFile(path, start.slice(2));
+    } else await truncate(path, 400e6);
+    const before = process.resourceUsage().maxRSS;
+    const found = await store.get('orders').catch((error: unknown) => error);
+    // Zeros after a journal were never acknowledged.
+    if (String(start).includes('"tidemark":2')) expect(found).toBeUndefined();
+    else expect(found).toMatchObject({ code: 'serialization', message: expect.stringContaining('found ') });
+    expect((process.resourceUsage().maxRSS - before) / 1024).toBeLessThan(100);
+    await rm(path);
+  });
+
   it('says that a later version wrote it', async () => {
-    const { store } = await fileWith(own.replace(':1,', ':2,'));
-    await expect(store.get('orders')).rejects.toThrow('format 2');
+    const { store } = await fileWith(own.replace(':1,', ':3,'));
+    await expect(store.get('orders')).rejects.toThrow('format 3, written by a later version of tidemark: update');
   });
 });
 
@@ -230,36 +266,38 @@ describe('the text of a file', () => {
     fc.array(fc.integer({ min: 0, max: 0xffff })).map((units) => String.fromCharCode(...units)),
     fc.constantFrom('__proto__', '', '[', '"', '\\', '\\"', '{"a":1}', '],['),
   );
-  const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-
-  it('comes back as it was, whatever the sources are called', () => {
-    fc.assert(
-      fc.property(fc.uniqueArray(fc.tuple(anySource, anySource), { selector: ([source]) => source }), (pairs) => {
-        const wanted = new Map(pairs.map(([source, text]) => [source, { ...checkpoint, offset: Offset.custom(text) }]));
-        const text = formatFile(new Map(Array.from(wanted, ([source, one]) => [source, toEntry(one)])));
-        const read = parseFile(bytes(text), 'the file', 0);
-        expect(new Map(Array.from(read, ([source, entry]) => [source, readEntry(entry, source, 'the file')]))).toEqual(
-          wanted,
-        );
-        expect(formatFile(read)).toBe(text);
-      }),
+  it('of the first format comes back as it was, whatever the sources are called', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(fc.tuple(anySource, anySource), { selector: ([source]) => source }),
+        async (pairs) => {
+          const wanted = new Map(
+            pairs.map(([source, text]) => [source, { ...checkpoint, offset: Offset.custom(text) }]),
+          );
+          const { path, store } = await fileWith(format1(wanted));
+          expect(await store.getAll()).toEqual(wanted);
+          // And as a journal, which it becomes at the first commit.
+          const more = new Map([['one more', checkpoint]]);
+          await store.commit(more);
+          expect(await new FileOffsetStore(path).getAll()).toEqual(new Map([...wanted, ...more]));
+        },
+      ),
     );
   });
 
-  it('of the crate keeps every digit, whatever stands in the strings around them', () => {
+  it('of the crate keeps every digit, whatever stands in the strings around them', async () => {
     const anyU64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
     const anyEntry = fc.oneof(
       anyU64.map((n) => [`{"Sequence":${n}}`, Offset.sequence(n)] as const),
       anySource.map((text) => [`{ "Custom" : ${JSON.stringify(text)} }`, Offset.custom(text)] as const),
     );
     const anyFile = fc.uniqueArray(fc.tuple(anySource, anyEntry), { minLength: 1, selector: ([source]) => source });
-    fc.assert(
-      fc.property(anyFile, (pairs) => {
-        const text = `{${pairs.map(([source, [json]]) => `\n ${JSON.stringify(source)}: ${json}`).join()}\n}`;
-        const read = parseFile(bytes(text), 'the file', 0);
-        expect(Array.from(read, ([source, entry]) => [source, readEntry(entry, source, '').offset])).toEqual(
-          pairs.map(([source, [, offset]]) => [source, offset]),
+    await fc.assert(
+      fc.asyncProperty(anyFile, async (pairs) => {
+        const { store } = await fileWith(
+          `{${pairs.map(([source, [json]]) => `\n ${JSON.stringify(source)}: ${json}`).join()}\n}`,
         );
+        expect(await offsetsOf(store)).toEqual(new Map(pairs.map(([source, [, offset]]) => [source, offset])));
       }),
     );
   });

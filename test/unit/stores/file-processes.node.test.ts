@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -36,10 +36,14 @@ interface Writer {
   /** How many lines it said. */
   said: number;
   last: string;
+  onLine: (line: string) => void;
   /** Resolves once it has said a line more than now; rejects where it ends instead. */
   line(): Promise<void>;
   kill(): Promise<void>;
 }
+
+/** How many processes are killed: `KILLS=500 npx vitest run …` for a long run. */
+const kills = Number(process.env.KILLS ?? 10);
 
 const running = new Set<Writer>();
 afterEach(async () => {
@@ -58,6 +62,7 @@ function start(task: string, path: string, name = 'orders', command = [process.e
     process: child,
     said: 0,
     last: '',
+    onLine: () => {},
     line: async () => void (await Promise.race([once(lines, 'line'), ended])),
     kill: async () => {
       running.delete(writer);
@@ -68,6 +73,7 @@ function start(task: string, path: string, name = 'orders', command = [process.e
   lines.on('line', (line) => {
     writer.said++;
     writer.last = line;
+    writer.onLine(line);
   });
   running.add(writer);
   return writer;
@@ -97,7 +103,6 @@ describe('a process killed at any instant', () => {
         await writer.line();
         await delay(Math.random() * 20);
         await writer.kill();
-        JSON.parse(await readFile(path, 'utf8'));
         await expectNothingLost(path, writer.name, writer.said);
       }
       await new FileOffsetStore(path).commit(batch(1, 'the next'));
@@ -133,7 +138,7 @@ describe('several processes on one file', () => {
       const waiting = async () => (await readdir(join(path, '..'))).filter((name) => name.endsWith('.tmp'));
       await expect.poll(waiting, { timeout: 20_000 }).toHaveLength(3);
       await holder.kill(); // All three find it dead at the same time.
-      for (let kills = 0; kills < 5; kills++) {
+      for (let kill = 0; kill < 5; kill++) {
         const newest = all.at(-1);
         if (newest?.said === 0) await newest.line();
         const [inHand] = await readdir(`${path}.lock`).catch(() => []);
@@ -145,6 +150,53 @@ describe('several processes on one file', () => {
       await Promise.all(Array.from(running, (writer) => writer.kill()));
       expect(all.length).toBe(8);
       for (const { name, said } of all) await expectNothingLost(path, name, said);
+    },
+  );
+
+  it(
+    'append, begin epochs and compact at the same time, and nothing that was acknowledged is lost or goes back, whoever is killed',
+    { timeout: 120_000 + kills * 2000 },
+    async () => {
+      const path = await newFile();
+      const reader = new FileOffsetStore(path);
+      let seen = new Map<string, number>();
+      const files = new Set<bigint>();
+      /** Reads all there is: no source is behind what it was, nor behind what its writer was told. */
+      const look = async (): Promise<void> => {
+        const told = new Map(all.map(({ name, said }) => [name, said]));
+        const shared = acknowledged;
+        const fresh = Math.random() < 0.1 ? new FileOffsetStore(path) : reader;
+        const now = new Map(Array.from(await fresh.getAll(), ([source, { rank }]) => [source, rank]));
+        for (const [source, rank] of [...seen, ...told]) expect(now.get(source) ?? 0).toBeGreaterThanOrEqual(rank);
+        expect(now.get('shared') ?? 0).toBeGreaterThanOrEqual(shared);
+        seen = now;
+        files.add((await stat(path, { bigint: true })).ino);
+      };
+      const all: Writer[] = [];
+      let acknowledged = 0;
+      const add = (): void => {
+        const writer = start('race', path, `writer ${all.length}`);
+        writer.onLine = (line) => (acknowledged = Math.max(acknowledged, Number(line.split(' ')[1])));
+        all.push(writer);
+      };
+      for (let i = 0; i < 3; i++) add();
+      await all[0]?.line();
+      for (let kill = 0; kill < kills; kill++) {
+        const enough = performance.now() + Math.random() * 150;
+        while (performance.now() < enough) await look();
+        // Now and then, whoever is compacting.
+        const [inHand] = kill % 2 ? await readdir(`${path}.lock`).catch(() => []) : [];
+        const victim = [...running].find(({ process: { pid } }) => inHand?.startsWith(`${pid}-`)) ?? [...running][0];
+        if (victim?.said === 0) await victim.line();
+        await victim?.kill();
+        await look();
+        add();
+      }
+      await Promise.all(Array.from(running, (writer) => writer.line()));
+      await Promise.all(Array.from(running, (writer) => writer.kill()));
+      await look();
+      expect(acknowledged).toBeGreaterThan(10);
+      expect(files.size).toBeGreaterThan(1);
     },
   );
 
@@ -198,18 +250,64 @@ describe('a lock that is held', () => {
     const quick = new FileLock(20_000, 100);
     const nextDraft = await quick.acquire(path);
     await expect(slow.publish(draft, path, (file) => file.writeFile('late'))).rejects.toBeInstanceOf(LockError);
-    await slow.release(draft);
+    await slow.release(draft, path);
     await quick.publish(nextDraft, path, (file) => file.writeFile('in time'));
     expect(await readFile(path, 'utf8')).toBe('in time');
     expect(await readdir(join(path, '..'))).toEqual(['offsets.json']);
   });
 
-  it("is not broken where it is some other program's folder", async () => {
+  it('by nobody, since only what other programs have left lies in it, passes on once it is old, and nothing is lost', async () => {
+    const path = await newFile();
+    await mkdir(join(`${path}.lock`, 'a folder'), { recursive: true });
+    await writeFile(join(`${path}.lock`, '.DS_Store'), '');
+    await writeFile(join(`${path}.lock`, 'n'.repeat(255)), 'data');
+    await expect(new FileLock(100, 60_000).acquire(path)).rejects.toThrow('held by somebody');
+    const secondsAgo = Date.now() / 1000 - 8.1;
+    await utimes(`${path}.lock`, secondsAgo, secondsAgo);
+    await new FileOffsetStore(path, { lockTimeoutMs: 0 }).commit(batch(1));
+    const left = await readdir(join(path, '..'));
+    expect(left.filter((name) => !name.includes('.stray'))).toEqual(['offsets.json']);
+    expect(left.filter((name) => name.includes('.stray'))).toHaveLength(3);
+  });
+
+  it('passes on at once where another program leaves something in it meanwhile', async () => {
+    const path = await newFile();
+    const lock = new FileLock(100);
+    for (const end of ['publish', 'release'] as const) {
+      const draft = await lock.acquire(path);
+      await writeFile(join(`${path}.lock`, 'Thumbs.db'), '');
+      if (end === 'publish') await lock.publish(draft, path, async () => {});
+      else await lock.release(draft, path);
+      await lock.release(await lock.acquire(path), path);
+    }
+  });
+
+  it('by a process elsewhere passes on when it is old, though each waiter is a new process that waits for less', async () => {
     const path = await newFile();
     await mkdir(`${path}.lock`);
-    await writeFile(join(`${path}.lock`, 'precious'), 'data');
-    await expect(new FileLock(100, 10).acquire(path)).rejects.toThrow('held by somebody');
-    expect(await readdir(`${path}.lock`)).toEqual(['precious']);
+    await writeFile(join(`${path}.lock`, '17-1.2-otherhost.pid_1-abc'), '');
+    const attempt = () => new FileOffsetStore(path, { lockTimeoutMs: 20 }).commit(batch(1));
+    await expect(attempt()).rejects.toMatchObject({ name: 'LockError', retryable: true });
+    const ago = (seconds: number) => Date.now() / 1000 - seconds;
+    await utimes(`${path}.lock`, ago(6), ago(6));
+    await expect(attempt()).rejects.toBeInstanceOf(LockError);
+    await utimes(`${path}.lock`, ago(8.1), ago(8.1));
+    expect(await attempt()).toEqual(batch(1));
+  });
+
+  it('is young when it is had, however long one has waited for it', async () => {
+    const path = await newFile();
+    const first = new FileLock(1000);
+    const draft = await first.acquire(path);
+    const second = new FileLock(60_000).acquire(path);
+    const waiting = async () => (await readdir(join(path, '..'))).find((name) => name.endsWith('.tmp'));
+    await expect.poll(waiting).toBeDefined();
+    const aside = join(path, '..', (await waiting()) ?? '');
+    const old = Date.now() / 1000 - 9;
+    await utimes(aside, old, old);
+    await expect.poll(async () => (await stat(aside)).mtimeMs).toBeGreaterThan(Date.now() - 5000);
+    await first.release(draft, path);
+    await second;
   });
 
   it('in name only, by a file of another program, is a LockError at once', async () => {
@@ -226,6 +324,18 @@ describe('a lock that is held', () => {
     await new FileOffsetStore(path).commit(batch(1));
     expect(await readdir(join(path, '..'))).toEqual(['offsets.json']);
   });
+});
+
+it.for([91, 200, 220, 250, 255])('a file whose name has %i bytes is no worse than any other', async (length) => {
+  const folderPath = join(await newFile(), '..');
+  for (const name of ['x'.repeat(length), 'é'.repeat(length / 2), '😀'.repeat(length / 4)]) {
+    const store = new FileOffsetStore(join(folderPath, name));
+    await store.commit(batch(1));
+    await store.clearAll();
+    expect(await store.commit(batch(2))).toEqual(batch(2));
+    expect(await readdir(folderPath)).toEqual([name]);
+    await rm(join(folderPath, name));
+  }
 });
 
 it('clears away what processes elsewhere left behind an hour ago, and nothing younger or of others', async () => {

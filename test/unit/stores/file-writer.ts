@@ -33,6 +33,29 @@ async function writeForever(): Promise<never> {
   }
 }
 
+/** Moves a source of its own, with so much text that the file is soon compacted, and one that all share and fence in turn. */
+async function race(): Promise<never> {
+  const filler = 'x'.repeat(3000);
+  for (let n = 1; ; n++) {
+    const offset = Offset.custom(`${n} ${filler}`);
+    const shared = (n % 5 === 0 ? await store.begin('shared') : await store.get('shared')) ?? {
+      epoch: 0,
+      rank: 0,
+      offset: Offset.sequence(0),
+      committedAt: 0,
+    };
+    const rank = shared.rank + 1;
+    const stands = await store.commit(
+      new Map([
+        [name, { epoch: 0, rank: n, offset, committedAt: n }],
+        ['shared', { epoch: shared.epoch, rank, offset: Offset.sequence(rank), committedAt: n }],
+      ]),
+    );
+    // A fence that came first refuses it.
+    say(`${n} ${stands.get('shared')?.epoch === shared.epoch ? rank : 0}`);
+  }
+}
+
 async function holdTheLock(): Promise<void> {
   await new FileLock(60_000).acquire(path);
   say('held');
@@ -63,6 +86,7 @@ async function runOutOfDescriptors(): Promise<void> {
 
 const tasks: Record<string, () => Promise<void>> = {
   write: writeForever,
+  race,
   hold: holdTheLock,
   clear: clearForever,
   exhaust: runOutOfDescriptors,

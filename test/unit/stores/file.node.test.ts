@@ -1,16 +1,4 @@
-import {
-  chmod,
-  lstat,
-  mkdir,
-  mkdtemp,
-  readFile,
-  readdir,
-  rm,
-  stat,
-  symlink,
-  utimes,
-  writeFile,
-} from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -89,19 +77,6 @@ describe('a commit to a file', () => {
     expect(await new FileOffsetStore(join(home, 'data', 'real.json')).getAll()).toEqual(batch(2));
   });
 
-  it('gives the file a later time than it had, even where the clock was set back', async () => {
-    const path = join(await newFolder(), 'offsets.json');
-    const store = new FileOffsetStore(path);
-    await store.commit(batch(1));
-    const future = Date.now() / 1000 + 3600.5;
-    await utimes(path, future, future);
-    for (const n of [2, 3, 4]) {
-      const before = (await stat(path, { bigint: true })).mtimeNs;
-      await store.commit(batch(n));
-      expect((await stat(path, { bigint: true })).mtimeNs).toBeGreaterThan(before);
-    }
-  });
-
   it('is seen by another store object at once, however fast they alternate', async () => {
     const path = join(await newFolder(), 'offsets.json');
     const [one, two] = [new FileOffsetStore(path), new FileOffsetStore(pathToFileURL(path))];
@@ -118,9 +93,9 @@ describe('a commit to a file', () => {
     const path = join(await newFolder(), 'offsets.json');
     await new FileOffsetStore(path).commit(new Map([...batch(1), ...batch(2, '__proto__')]));
     const lines = (await readFile(path, 'utf8')).split('\n');
-    expect(lines[0]).toBe('{"tidemark":1,"checkpoints":[');
+    expect(lines[0]).toMatch(/^\{"tidemark":2,"id":"\w{12}"\}$/);
     expect(lines[1]).toMatch(/^\["orders",\{"json":\{"epoch":0,"rank":1,/);
-    expect(lines[2]).toMatch(/^\["__proto__",/);
+    expect(lines[2]).toMatch(/^\["__proto__",.*\] [\da-f]{8}$/);
   });
 });
 
@@ -130,10 +105,26 @@ describe('a file that somebody edits', () => {
     const store = new FileOffsetStore(path);
     await store.commit(batch(7));
     expect((await store.get('orders'))?.offset).toEqual(Offset.sequence(7));
-    const pretty = JSON.stringify(JSON.parse((await readFile(path, 'utf8')).replace('"7"', '"3"')), undefined, 4);
-    await writeFile(path, `\ufeff${pretty}`);
+    const changed = (await readFile(path, 'utf8')).replace('"7"', '"3"');
+    // The checksum tells a change from damage: without it, the line is as good as any.
+    await writeFile(path, `${changed.replace(/ [\da-f]{8}$/, '')}\r\n`);
     expect((await store.get('orders'))?.offset).toEqual(Offset.sequence(3));
     expect((await store.commit(batch(8))).get('orders')?.offset).toEqual(Offset.sequence(8));
+    expect((await new FileOffsetStore(path).get('orders'))?.offset).toEqual(Offset.sequence(8));
+  });
+
+  it('is not taken for what it was where somebody has written over it', async () => {
+    const path = join(await newFolder(), 'offsets.json');
+    const store = new FileOffsetStore(path);
+    await store.commit(batch(1));
+    const before = await readFile(path);
+    await store.commit(batch(7));
+    await store.commit(batch(2, 'payments'));
+    const [header = '', , , payments = ''] = (await readFile(path, 'utf8')).split('\n');
+    await writeFile(path, [header, ...Array.from({ length: 5 }, () => payments)].join('\n'));
+    expect(await store.getAll()).toEqual(batch(2, 'payments'));
+    await writeFile(path, before);
+    expect(await store.getAll()).toEqual(batch(1));
   });
 
   it('starts anew when it is removed', async () => {

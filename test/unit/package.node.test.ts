@@ -21,6 +21,7 @@ const parts: Record<string, { readonly folders: RegExp; readonly packages: RegEx
   './local-storage': { folders: /^src\/(stores\/local-storage|tabs\/)/, packages: /^superjson$/ },
   './cloudflare-kv': { folders: /^src\/stores\/cloudflare-kv\//, packages: /^superjson$/ },
   './file': { folders: /^src\/stores\/file\//, packages: /^(superjson$|node:)/ },
+  './postgres': { folders: /^src\/stores\/(postgres\/|sql-text)/, packages: /^superjson$/ },
   './sqlite': { folders: /^src\/stores\/sql/, packages: /^superjson$/ },
   './testing': { folders: /^src\/testing\//, packages: /^$/ },
 };

@@ -39,7 +39,10 @@ export type PostgresDatabase = PostgresClient | PostgresPool | PGliteDatabase | 
 
 /** What an effect is given: a transaction, as the driver in use has it. */
 export type PostgresTransaction<Database> = Database extends {
-  begin: { (work: (sql: infer Sql) => unknown): unknown; (options: string, work: (sql: never) => unknown): unknown };
+  begin: {
+    (work: (sql: infer Sql) => unknown): unknown;
+    (options: string, work: (sql: infer Sql) => unknown): unknown;
+  };
 }
   ? Sql
   : Database extends { transaction(work: (tx: infer Tx) => Promise<unknown>): unknown }

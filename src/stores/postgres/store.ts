@@ -162,9 +162,11 @@ export class PostgresOffsetStore<Database extends PostgresDatabase = PostgresDat
   ): Promise<ChangeResult> {
     return this.#io('apply a change to', source, async (session) => {
       const next = await rowOf(source, change.next);
+      let isNew = false;
       const run = async (query: Query, tx: unknown): Promise<ChangeResult> => {
         const lock = await this.#lock(query, source, change);
         if ('outcome' in lock) return lock;
+        isNew = lock.isNew;
         try {
           await effect(tx as PostgresTransaction<Database>);
         } catch (error) {
@@ -177,7 +179,7 @@ export class PostgresOffsetStore<Database extends PostgresDatabase = PostgresDat
         return await session.transaction(run);
       } catch (error) {
         // An effect that ended the transaction may have committed what held the place of a new source.
-        if (error instanceof UnsupportedError) await this.#forget(session, next.key);
+        if (isNew) await this.#forget(session, next.key);
         throw error;
       }
     });
@@ -191,7 +193,7 @@ export class PostgresOffsetStore<Database extends PostgresDatabase = PostgresDat
   async close(): Promise<void> {}
 
   /** Locks the row of a source until the transaction ends, and names the transaction; or answers why nothing is to be done. */
-  async #lock(query: Query, source: string, change: Change): Promise<ChangeResult | { readonly transaction: string }> {
+  async #lock(query: Query, source: string, change: Change): Promise<ChangeResult | Lock> {
     const { key, longName } = await keyOf(source);
     for (;;) {
       const [row] = await query(
@@ -201,14 +203,14 @@ export class PostgresOffsetStore<Database extends PostgresDatabase = PostgresDat
       const stored = row && this.#decode(row.checkpoint, source);
       const outcome = compareChange(stored, change, source, this.compare);
       if (outcome !== 'applied') return { outcome, stands: stored };
-      if (row) return { transaction: String(row.transaction) };
+      if (row) return { transaction: String(row.transaction), isNew: false };
       // A row that is not there cannot be locked: one that holds its place can.
       const [made] = await query(
         `INSERT INTO ${this.#table} (source, long_name, order_key, checkpoint) VALUES ($1, $2, '', $3)
 ON CONFLICT (source) DO NOTHING RETURNING txid_current()::text AS transaction`,
         [key, longName, placeholder()],
       );
-      if (made) return { transaction: String(made.transaction) };
+      if (made) return { transaction: String(made.transaction), isNew: true };
     }
   }
 
@@ -331,6 +333,12 @@ ON CONFLICT (source) DO NOTHING RETURNING source`,
       throw error;
     }
   }
+}
+
+/** A row that is locked: by which transaction, and whether it was made for that. */
+interface Lock {
+  readonly transaction: string;
+  readonly isNew: boolean;
 }
 
 interface SourceRow {

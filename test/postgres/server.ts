@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
-import { chown, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,6 +66,50 @@ export async function startPostgres(bin: string): Promise<PostgresServer> {
     kill: () => ended('SIGKILL'),
     stop: async () => {
       await ended('SIGINT');
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** PgBouncer, where Debian's package has put it; undefined where there is none. */
+export function findPooler(): string | undefined {
+  return ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path));
+}
+
+/** A pooler in front of a server: each transaction may get another of its two connections. */
+export async function startPooler(
+  program: string,
+  { url }: PostgresServer,
+): Promise<{ url: string; stop(): Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), 'tidemark-pooler-'));
+  const user = await ordinaryUser();
+  if (user) await chown(folder, user.uid, user.gid);
+  const port = await freePort();
+  const settings = [
+    '[databases]',
+    `* = host=127.0.0.1 port=${new URL(url).port} user=postgres`,
+    '[pgbouncer]',
+    'listen_addr = 127.0.0.1',
+    `listen_port = ${port}`,
+    'unix_socket_dir =',
+    'auth_type = any',
+    'pool_mode = transaction',
+    'default_pool_size = 2',
+  ];
+  const file = join(folder, 'pgbouncer.ini');
+  await writeFile(file, settings.join('\n'));
+  const pooler = spawn(program, ['-q', file], { cwd: folder, ...user, stdio: 'ignore' });
+  const pooled = `postgres://postgres@127.0.0.1:${port}/postgres`;
+  while (!(await answers(pooled))) {
+    if (pooler.exitCode !== null) throw new Error(`PgBouncer ended with ${pooler.exitCode} as it started`);
+    await delay(20);
+  }
+  return {
+    url: pooled,
+    stop: async () => {
+      const exit = once(pooler, 'exit');
+      pooler.kill('SIGKILL');
+      await exit;
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -53,9 +53,12 @@ export async function startPostgres(bin: string): Promise<PostgresServer> {
   };
   const start = async (): Promise<void> => {
     const settings = ['-h', '127.0.0.1', '-p', String(port), '-k', folder, '-c', 'max_connections=100'];
-    server = spawn(join(bin, 'postgres'), ['-D', data, ...settings], { ...options, stdio: 'ignore' });
-    while (!(await answers(url))) {
-      if (server.exitCode !== null) throw new Error(`PostgreSQL ended with ${server.exitCode} as it started`);
+    // It refuses to start while a process of the one that was killed is still there.
+    for (let tries = 1; !(await answers(url)); tries++) {
+      if (server === undefined || server.exitCode !== null || server.signalCode !== null) {
+        if (tries > 500) throw new Error(`PostgreSQL in ${data} does not start: it ends with ${server?.exitCode}`);
+        server = spawn(join(bin, 'postgres'), ['-D', data, ...settings], { ...options, stdio: 'ignore' });
+      }
       await delay(20);
     }
   };

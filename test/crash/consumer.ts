@@ -1,6 +1,5 @@
 // Reads a feed that counts, and does what each event says exactly once: `node consumer.mjs <engine> <place> [<last>]`.
 // It goes on for ever, or up to the last event, until somebody kills it.
-import { writeSync } from 'node:fs';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'better-sqlite3';
@@ -59,7 +58,7 @@ for (;;) {
     if (n > Number(last)) break;
     const next = { epoch: 0, rank: n, offset: Offset.sequence(n), committedAt: Date.now() };
     const { outcome } = await apply('count', { expected, next }, n);
-    if (outcome === 'applied') writeSync(1, '.');
+    if (outcome === 'applied') process.stdout.write('.');
   } catch (error) {
     if (!mayPass(error)) throw error;
     await delay(10);

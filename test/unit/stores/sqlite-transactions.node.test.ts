@@ -163,6 +163,19 @@ describe.each(await findEngines())('with $name', (engine: Engine) => {
       expect(await store.get('orders')).toEqual(at(2));
     });
 
+    it('nobody else can write from the moment that it looks what is stored', async () => {
+      const path = newFile();
+      const [db, other] = [open(path), open(path, 0)];
+      query(db, 'PRAGMA journal_mode = WAL');
+      const store = new SqliteOffsetStore(db);
+      await commit(store, 1);
+      const { outcome } = await store.transact('orders', { expected: at(1), next: at(2) }, () => {
+        expect(() => other.exec('BEGIN IMMEDIATE')).toThrow(/locked/);
+      });
+      expect(outcome).toBe('applied');
+      other.exec('BEGIN IMMEDIATE; COMMIT');
+    });
+
     it('waits as long as the connection is set to, else 5 seconds, else as it is told', async () => {
       const path = newFile();
       const waits = async (db: Connection, options = {}): Promise<unknown> => {

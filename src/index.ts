@@ -1,5 +1,6 @@
 export type { Change, ChangeOutcome, Checkpoint, CompareCustom } from './checkpoint.ts';
 export { beginEpoch, compareChange, compareCheckpoints, isCheckpoint, join } from './checkpoint.ts';
+export { decode as decodeCheckpoint, encode as encodeCheckpoint } from './codec.ts';
 export type { FeedChangedErrorOptions, OffsetErrorCode, OffsetErrorOptions, StorageErrorOptions } from './errors.ts';
 export {
   FeedChangedError,
@@ -45,6 +46,7 @@ export { sse } from './feeds/sse/sse.ts';
 export type { FeedSocket, FeedSocketClose, WebSocketOptions } from './feeds/web-socket.ts';
 export { webSocket } from './feeds/web-socket.ts';
 export { Offset } from './offset.ts';
+export { orderKey } from './order-key.ts';
 export type { HandlerOptions } from './resume/handler.ts';
 export type { FeedState, FeedStateDetail, FeedTracker, ReaderOptions } from './resume/options.ts';
 export type { ResumeOptions } from './resume/resume.ts';

@@ -11,6 +11,7 @@ import { FeedServer } from '../../demo/server/http.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { wantedEngines } from '../browsers/find.js';
 import { type Browser, open } from '../browsers/tabs.ts';
+import { findPostgres, startPostgres } from '../postgres/server.ts';
 import { type Block, bundle, readBlocks } from './blocks.ts';
 
 const run = promisify(execFile);
@@ -40,7 +41,7 @@ afterAll(() => {
 });
 
 test('every code block of the README is of a kind that is run here', () => {
-  const kinds = ['sh ', 'ts browser', 'ts worker', 'ts node', 'ts vitest', 'json '];
+  const kinds = ['sh ', 'ts browser', 'ts worker', 'ts node', 'ts sqlite', 'ts postgres', 'ts vitest', 'json '];
   for (const { language, place, heading } of blocks) {
     expect(kinds, `the block under "${heading}"`).toContain(`${language} ${place}`);
   }
@@ -146,6 +147,35 @@ describe.each(of('ts', 'node').filter(reads))('in Node, the code under "$heading
         if (seen.push(Number(line)) === until) child.kill('SIGKILL');
     }
     expect(missing(Math.min(...seen), Math.max(...seen), new Set(seen))).toEqual([]);
+  });
+});
+
+/** Runs a block twice: the second time what it does is done already. */
+async function expectOnce(block: Block, env: Record<string, string> = {}): Promise<void> {
+  // Beside the block, where its packages are found.
+  const file = block.file.replace(/ts$/, 'mjs');
+  writeFileSync(file, await bundle(block.file, 'node'));
+  for (const stdout of ['applied\n', 'duplicate\n']) {
+    expect(await run(process.execPath, [file], { cwd: folder, env: { ...process.env, ...env } })).toEqual({
+      stdout,
+      stderr: '',
+    });
+  }
+}
+
+describe.each(of('ts', 'sqlite'))('with SQLite, the code under "$heading"', (block) => {
+  test('applies an event once', () => expectOnce(block));
+});
+
+const postgres = findPostgres();
+describe.skipIf(!postgres).each(of('ts', 'postgres'))('with PostgreSQL, the code under "$heading"', (block) => {
+  test('applies an event once', async () => {
+    const database = await startPostgres(postgres ?? '');
+    try {
+      await expectOnce(block, { DATABASE_URL: database.url });
+    } finally {
+      await database.stop();
+    }
   });
 });
 

@@ -13,11 +13,16 @@ const sources = Object.entries(manifest.exports).flatMap(([subpath, target]) =>
 
 /** What one subpath is made of: its folders, beside the core that all share, and the packages that it needs. */
 const parts: Record<string, { readonly folders: RegExp; readonly packages: RegExp }> = {
-  '.': { folders: /^src\/((tracker|resume|feeds|tabs)\/|stores\/memory)/, packages: /^eventsource-parser$/ },
+  '.': {
+    folders: /^src\/((tracker|resume|feeds|tabs)\/|stores\/memory)/,
+    packages: /^(eventsource-parser|superjson)$/,
+  },
   './indexeddb': { folders: /^src\/(stores\/indexeddb|tabs)\//, packages: /^idb$/ },
   './local-storage': { folders: /^src\/(stores\/local-storage|tabs\/)/, packages: /^superjson$/ },
   './cloudflare-kv': { folders: /^src\/stores\/cloudflare-kv\//, packages: /^superjson$/ },
   './file': { folders: /^src\/stores\/file\//, packages: /^(superjson$|node:)/ },
+  './postgres': { folders: /^src\/stores\/(postgres\/|sql-text)/, packages: /^superjson$/ },
+  './sqlite': { folders: /^src\/stores\/sql/, packages: /^superjson$/ },
   './testing': { folders: /^src\/testing\//, packages: /^$/ },
 };
 const core = /^src\/[\w-]+\.ts$/;

@@ -1,7 +1,10 @@
 import superjson from 'superjson';
 import { type Checkpoint, asCheckpoint, unreadable } from './checkpoint.ts';
 
-/** A checkpoint as text, with superjson, which carries bigint, Date and undefined. */
+/**
+ * A checkpoint as text, with superjson, which carries bigint, Date and undefined. It is JSON of whole characters: no NUL
+ * and no lone surrogate stands in it, whatever the offset is.
+ */
 export function encode(checkpoint: Checkpoint): string {
   const { epoch, rank, offset, feed, committedAt } = checkpoint;
   return superjson.stringify({ epoch, rank, offset, ...(feed !== undefined && { feed }), committedAt });
@@ -9,6 +12,7 @@ export function encode(checkpoint: Checkpoint): string {
 
 /**
  * The inverse of `encode`.
+ * @param source is named in the error
  * @param where names the store and the place in it, for the error
  * @throws SerializationError where the text is no checkpoint
  */

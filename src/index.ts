@@ -1,5 +1,6 @@
 export type { Change, ChangeOutcome, Checkpoint, CompareCustom } from './checkpoint.ts';
 export { beginEpoch, compareChange, compareCheckpoints, isCheckpoint, join } from './checkpoint.ts';
+export { decode as decodeCheckpoint, encode as encodeCheckpoint } from './codec.ts';
 export type { OffsetErrorCode, OffsetErrorOptions, StorageErrorOptions } from './errors.ts';
 export {
   FeedExpiredError,
@@ -17,6 +18,7 @@ export { FeedError } from './feeds/feed.ts';
 export type { SseEvent, SseOptions } from './feeds/sse/sse.ts';
 export { sse } from './feeds/sse/sse.ts';
 export { Offset } from './offset.ts';
+export { orderKey } from './order-key.ts';
 export type { HandlerOptions } from './resume/handler.ts';
 export type { FeedState, FeedStateDetail, FeedTracker, ReaderOptions } from './resume/options.ts';
 export type { ResumeOptions } from './resume/resume.ts';

@@ -13,7 +13,10 @@ const sources = Object.entries(manifest.exports).flatMap(([subpath, target]) =>
 
 /** What one subpath is made of: its folders, beside the core that all share, and the packages that it needs. */
 const parts: Record<string, { readonly folders: RegExp; readonly packages: RegExp }> = {
-  '.': { folders: /^src\/((tracker|resume|feeds|tabs)\/|stores\/memory)/, packages: /^eventsource-parser$/ },
+  '.': {
+    folders: /^src\/((tracker|resume|feeds|tabs)\/|stores\/memory)/,
+    packages: /^(eventsource-parser|superjson)$/,
+  },
   './indexeddb': { folders: /^src\/(stores\/indexeddb|tabs)\//, packages: /^idb$/ },
   './local-storage': { folders: /^src\/(stores\/local-storage|tabs\/)/, packages: /^superjson$/ },
   './cloudflare-kv': { folders: /^src\/stores\/cloudflare-kv\//, packages: /^superjson$/ },

@@ -1,6 +1,7 @@
 import { type Checkpoint, type CompareCustom, beginEpoch, isFence, join } from '../checkpoint.ts';
 import { Offset } from '../offset.ts';
 import type { OffsetStore } from '../store.ts';
+import { type TestApi, globalApi, hostileNames } from './api.ts';
 
 /**
  * Opens a store. The same `id` must open the same stored data, in a new store object; an `id` not seen before must be
@@ -10,13 +11,6 @@ export type StoreFactory = (options: {
   readonly id: string;
   readonly compare?: CompareCustom;
 }) => OffsetStore | Promise<OffsetStore>;
-
-/** What the kit needs of a test runner; vitest's and jest's fit, and the globals of that name are the default. */
-export interface TestApi {
-  readonly describe: (name: string, body: () => void) => void;
-  readonly it: (name: string, body: () => Promise<void>) => void;
-  readonly expect: (found: unknown) => { toEqual(wanted: unknown): void };
-}
 
 type Case = (open: (compare?: CompareCustom) => Promise<OffsetStore>, expect: TestApi['expect']) => Promise<void>;
 
@@ -312,35 +306,10 @@ const offsets: readonly (Offset | undefined)[] = [
   Offset.custom('\u0000 \ud800 "\\ 😀'),
 ];
 
-const hostileNames: readonly string[] = [
-  '',
-  '.',
-  '..',
-  '__proto__',
-  'constructor',
-  'a/b?c#d%2F',
-  'line\nbreak\u0000nul',
-  ' ',
-  '日本語',
-  '😀',
-  '\ud800',
-  '\udc00x',
-  '"quoted" \\ back',
-  'x'.repeat(600),
-  'é'.repeat(5000),
-  `${'é'.repeat(4999)}e`,
-];
-
 function at(epoch: number, rank: number, offset: Offset | undefined): Checkpoint {
   return { epoch, rank, offset, committedAt: 1_767_323_045_000 };
 }
 
 async function commit(store: OffsetStore, source: string, checkpoint: Checkpoint): Promise<Checkpoint | undefined> {
   return (await store.commit(new Map([[source, checkpoint]]))).get(source);
-}
-
-function globalApi(): TestApi {
-  const { describe, it, expect } = globalThis as unknown as Partial<TestApi>;
-  if (describe && it && expect) return { describe, it, expect };
-  throw new TypeError('no global describe, it and expect: pass the test runner’s as the third argument');
 }

@@ -1,1 +1,3 @@
-export { type TestApi, type StoreFactory, testOffsetStore } from './conformance.ts';
+export type { TestApi } from './api.ts';
+export { type StoreFactory, testOffsetStore } from './conformance.ts';
+export { type TransactFactory, type TransactSubject, testTransact } from './transact.ts';

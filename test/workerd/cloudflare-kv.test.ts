@@ -1,15 +1,12 @@
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Miniflare } from 'miniflare';
-import { rolldown } from 'rolldown';
+import { rm } from 'node:fs/promises';
+import type { Miniflare } from 'miniflare';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Checkpoint } from '../../src/checkpoint.ts';
 import { SerializationError } from '../../src/errors.ts';
 import { Offset } from '../../src/offset.ts';
 import { type CloudflareKVBinding, CloudflareKVOffsetStore } from '../../src/stores/cloudflare-kv/store.ts';
 import { testOffsetStore } from '../../src/testing/index.ts';
+import { bundle, start, temporaryFolder } from './runtime.ts';
 import type { Verdict } from './suite.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -19,14 +16,8 @@ let miniflare: Miniflare;
 let kv: CloudflareKVBinding;
 
 beforeAll(async () => {
-  const bundle = await rolldown({ input: new URL('worker.ts', import.meta.url).pathname, platform: 'browser' });
-  const { output } = await bundle.generate({ format: 'esm' });
-  // In memory where the system has such a folder: workerd syncs every single write to the disk.
-  folder = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'tidemark-'));
-  miniflare = new Miniflare({
-    modules: true,
-    script: output[0].code,
-    compatibilityDate: '2026-04-01',
+  folder = temporaryFolder();
+  miniflare = await start(await bundle('worker.ts'), {
     kvNamespaces: ['KV', 'EMPTY'],
     kvPersist: folder,
     queueConsumers: ['events'],

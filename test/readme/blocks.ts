@@ -38,7 +38,12 @@ export function readBlocks(): Block[] {
 
 /** One file of JavaScript that runs in a browser, a Worker or Node. */
 export async function bundle(file: string, platform: 'browser' | 'node'): Promise<string> {
-  const build = await rolldown({ input: file, platform, resolve: { alias: sources() }, external: [/^node:/] });
+  const build = await rolldown({
+    input: file,
+    platform,
+    resolve: { alias: sources() },
+    external: [/^(node|cloudflare):/],
+  });
   const { output } = await build.generate({ format: 'esm' });
   return output[0].code;
 }

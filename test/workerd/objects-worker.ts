@@ -1,5 +1,13 @@
 import { DurableObject } from 'cloudflare:workers';
-import { type Change, type Checkpoint, Offset, OffsetError, type OffsetStore, OffsetTracker } from '../../src/index.ts';
+import {
+  type Change,
+  type Checkpoint,
+  Offset,
+  OffsetError,
+  type OffsetStore,
+  OffsetTracker,
+  resume,
+} from '../../src/index.ts';
 import { D1OffsetStore } from '../../src/stores/d1.ts';
 import {
   DurableObjectOffsetStore,
@@ -50,13 +58,37 @@ export class Offsets extends OffsetsObject(DurableObject<Env>) {
   }
 
   /** An effect of the object's own and a record, with and without an await between them; then the object ends at once. */
-  async abortAfter(what: 'effect and record' | 'effect, I/O and record' | 'effect and committed'): Promise<void> {
+  async abortAfter(what: 'effect and record' | 'effect, I/O and record'): Promise<void> {
     const tracker = new OffsetTracker(this.offsets);
     this.#add(1);
     if (what === 'effect, I/O and record') await this.ctx.storage.sync();
-    const recorded = tracker.record('feed', Offset.sequence(1));
-    if (what === 'effect and committed') await recorded;
-    else await untilWritten(this.ctx.storage.sql);
+    await tracker.record('feed', Offset.sequence(1));
+    this.ctx.abort('on purpose');
+  }
+
+  /** Reads a feed that waits for I/O between any two events, and ends in the middle of the last. */
+  async abortInALoop(last: number): Promise<void> {
+    const { storage } = this.ctx;
+    async function* feed(from: Offset) {
+      for (let n = from.kind === 'sequence' ? Number(from.value) + 1 : 1; ; n++) {
+        if (n % 3 === 0) await storage.sync();
+        if (n % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+        yield { offset: Offset.sequence(n), data: n };
+      }
+    }
+    for await (const { data } of resume(new OffsetTracker(this.offsets), 'feed', feed)) {
+      this.#add(data);
+      if (data === last) this.ctx.abort('on purpose');
+    }
+  }
+
+  /** What the caller hears of is stored. */
+  async record(n: number): Promise<string> {
+    this.#add(n);
+    return new OffsetTracker(this.offsets).record('feed', Offset.sequence(n));
+  }
+
+  async abort(): Promise<void> {
     this.ctx.abort('on purpose');
   }
 
@@ -174,6 +206,14 @@ export default {
       case '/object/abort':
         await object.abortAfter(searchParams.get('after') as 'effect and record').catch(() => {});
         return new Response('aborted');
+      case '/object/abort-in-a-loop':
+        await object.abortInALoop(n).catch(() => {});
+        return new Response('aborted');
+      case '/object/record': {
+        const told = await object.record(n);
+        await object.abort().catch(() => {});
+        return new Response(told);
+      }
       case '/object/roll-back':
         return Response.json(await object.rollBack());
       case '/object/misuse':
@@ -345,16 +385,6 @@ async function failure(work: Promise<unknown>): Promise<unknown> {
     const { code, source, retryable } = error as Record<string, unknown>;
     return { isOurs: error instanceof OffsetError, name, code, source, retryable, message };
   }
-}
-
-/** Lets promises settle that wait for nothing from outside, until the record stands in the table. */
-async function untilWritten(sql: SqlStorage): Promise<void> {
-  for (let i = 0; i < 1000; i++) {
-    await undefined;
-    const [table] = sql.exec(`SELECT name FROM sqlite_master WHERE name = 'tidemark_offsets'`);
-    if (table && [...sql.exec('SELECT source FROM tidemark_offsets')].length > 0) return;
-  }
-  throw new Error('the record was not written');
 }
 
 /** A dot would part a schema from a table. */

@@ -13,7 +13,6 @@ export interface DurableObjectSql {
 export interface DurableObjectStorage<Sql extends DurableObjectSql = DurableObjectSql> {
   readonly sql: Sql;
   transactionSync<T>(work: () => T): T;
-  sync(): Promise<void>;
 }
 
 /** Options of a {@link DurableObjectOffsetStore}. */
@@ -26,9 +25,11 @@ export interface DurableObjectOffsetStoreOptions extends StoreOptions {
  * Keeps checkpoints in the SQLite of a Durable Object, beside its data: `transact` stores an effect and its offset in one
  * transaction. Make it in the object's constructor; the class needs SQLite (`new_sqlite_classes` in its migration).
  *
- * All is read and written synchronously, and a promise is resolved once the write is confirmed (`storage.sync`). So the
- * object's own implicit transaction covers an effect of yours and a `record` after it, as long as no I/O is awaited between
- * the two: a crash or `ctx.abort()` undoes both. An await of I/O between them ends that; `transact` needs no such care.
+ * All is read and written synchronously, and no call awaits I/O. So the object's own implicit transaction covers an effect
+ * of yours and a `record` after it, as long as you await no I/O between the two: a crash or `ctx.abort()` undoes both or
+ * neither. An await of I/O between them ends that; `transact` needs no such care. A promise that is resolved says
+ * 'committed' a moment before the disk does, and the platform's output gate keeps that from everybody else: nothing leaves
+ * the object until what was written before is confirmed.
  *
  * Calls reject with a StorageError naming the source, or with a SerializationError where a row holds no checkpoint, which
  * is left as it is.
@@ -85,19 +86,15 @@ export class DurableObjectOffsetStore<Sql extends DurableObjectSql = DurableObje
   /** The batch is stored whole, or nothing of it. @throws InvalidOffsetError for what is no checkpoint */
   async commit(batch: Batch): Promise<Map<string, Checkpoint>> {
     const [only] = batch.size === 1 ? batch.keys() : [];
-    const stands = this.#atomically(
+    return this.#atomically(
       'commit',
       only,
       () => new Map(Array.from(batch, ([source, incoming]) => [source, this.#advance(source, incoming)])),
     );
-    return this.#confirmed(stands);
   }
 
   async begin(source: string, at?: { readonly offset?: Offset | undefined }): Promise<Checkpoint> {
-    const begun = this.#atomically('begin an epoch of', source, () =>
-      this.#write(source, beginEpoch(this.#read(source), at)),
-    );
-    return this.#confirmed(begun);
+    return this.#atomically('begin an epoch of', source, () => this.#write(source, beginEpoch(this.#read(source), at)));
   }
 
   /**
@@ -108,19 +105,17 @@ export class DurableObjectOffsetStore<Sql extends DurableObjectSql = DurableObje
   async transact(source: string, change: Change, effect: (sql: Sql) => unknown): Promise<ChangeResult> {
     // Refused before it begins, where that can be told: what an async function does later nobody could take back.
     if (Object.prototype.toString.call(effect) === '[object AsyncFunction]') throw isAsync(source);
-    const result = this.#atomically('apply a change to', source, (): ChangeResult => {
+    return this.#atomically('apply a change to', source, (): ChangeResult => {
       const stored = this.#read(source);
       const outcome = compareChange(stored, change, source, this.compare);
       if (outcome !== 'applied') return { outcome, stands: stored };
       this.#run(source, effect);
       return { outcome, stands: this.#write(source, change.next) };
     });
-    return this.#confirmed(result);
   }
 
   async clearAll(): Promise<void> {
     this.#atomically('clear', undefined, () => this.#exec(`DELETE FROM ${this.#table}`));
-    await this.#confirmed(undefined);
   }
 
   async close(): Promise<void> {}
@@ -183,14 +178,6 @@ export class DurableObjectOffsetStore<Sql extends DurableObjectSql = DurableObje
 
   #exec(query: string, ...bindings: string[]): Record<string, unknown>[] {
     return [...this.#storage.sql.exec(query, ...bindings)];
-  }
-
-  /** Resolves once all that was written so far would survive a crash. */
-  async #confirmed<T>(result: T): Promise<T> {
-    // Not within a synchronous transaction of the caller's.
-    await undefined;
-    await this.#storage.sync();
-    return result;
   }
 }
 

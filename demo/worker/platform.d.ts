@@ -1,4 +1,4 @@
-// What these tests use of the Workers runtime: Cloudflare's package of types is not among the project's.
+// What the demo and the tests use of the Workers runtime: no package of types of the platform is among the dependencies.
 declare module 'cloudflare:workers' {
   export abstract class DurableObject<Env = unknown> {
     protected readonly ctx: DurableObjectState;

@@ -51,7 +51,15 @@ export type { HandlerOptions } from './resume/handler.ts';
 export type { FeedState, FeedStateDetail, FeedTracker, ReaderOptions } from './resume/options.ts';
 export type { ResumeOptions } from './resume/resume.ts';
 export { resume } from './resume/resume.ts';
-export type { Batch, ChangeResult, OffsetStore, StoreCapabilities, StoreChange, StoreOptions } from './store.ts';
+export type {
+  Batch,
+  ChangeResult,
+  NewestOf,
+  OffsetStore,
+  StoreCapabilities,
+  StoreChange,
+  StoreOptions,
+} from './store.ts';
 export { InMemoryOffsetStore } from './stores/memory.ts';
 export type { Strategy } from './tracker/strategy.ts';
 export { OffsetTracker } from './tracker/tracker.ts';

@@ -16,6 +16,9 @@ export interface StoreCapabilities {
 /** Checkpoints by source. */
 export type Batch = ReadonlyMap<string, Checkpoint>;
 
+/** Tells what whoever commits would commit for a source by now; undefined where there is nothing to add. */
+export type NewestOf = (source: string) => Checkpoint | undefined;
+
 /** What others, another tab or another process, did to a store, or what befell the store itself. */
 export type StoreChange =
   | { readonly type: 'commit'; readonly batch: Batch }
@@ -54,8 +57,9 @@ export interface OffsetStore {
    * Joins every checkpoint of the batch into what is stored; resolves, once durable, with what now stands for each
    * source of the batch. An error that concerns one source only carries it as `source`; nothing of the batch need be
    * stored then.
+   * @param newest for a store that has to wait before it writes: what it writes then may be later than what it was asked
    */
-  commit(batch: Batch): Promise<Map<string, Checkpoint>>;
+  commit(batch: Batch, newest?: NewestOf): Promise<Map<string, Checkpoint>>;
   /**
    * Begins a new epoch of a source upon what is stored (see `beginEpoch`), in one atomic step, and resolves, once durable,
    * with what now stands.

@@ -38,7 +38,7 @@ export function readBlocks(): Block[] {
 
 /** One file of JavaScript that runs in a browser, a Worker or Node. */
 export async function bundle(file: string, platform: 'browser' | 'node'): Promise<string> {
-  const external = [/^node:/, 'better-sqlite3', 'pg'];
+  const external = [/^(node|cloudflare):/, 'better-sqlite3', 'pg'];
   const build = await rolldown({ input: file, platform, resolve: { alias: sources() }, external });
   const { output } = await build.generate({ format: 'esm' });
   return output[0].code;

@@ -7,5 +7,6 @@ declare function showConnection(state: string): void;
 interface Env {
   readonly OFFSETS: import('tidemark/cloudflare-kv').CloudflareKVBinding;
   readonly DONE: { put(key: string, value: string): Promise<void> };
+  readonly PLACES: DurableObjectNamespace<import('tidemark/durable-object').OffsetsStub>;
   readonly API: { fetch(url: string): Promise<Response> };
 }

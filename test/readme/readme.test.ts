@@ -101,6 +101,9 @@ describe.each(of('ts', 'worker'))('in workerd, the code under "$heading"', (bloc
       script: await bundle(block.file, 'browser'),
       compatibilityDate: '2026-04-01',
       kvNamespaces: ['OFFSETS', 'DONE'],
+      ...(block.code.includes('env.PLACES') && {
+        durableObjects: { PLACES: { className: 'Places', useSQLite: true } },
+      }),
       // Miniflare's own Response is another class of the same shape.
       serviceBindings: { API: api as never },
     });

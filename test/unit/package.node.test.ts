@@ -20,6 +20,8 @@ const parts: Record<string, { readonly folders: RegExp; readonly packages: RegEx
   './indexeddb': { folders: /^src\/(stores\/indexeddb|tabs)\//, packages: /^idb$/ },
   './local-storage': { folders: /^src\/(stores\/local-storage|tabs\/)/, packages: /^superjson$/ },
   './cloudflare-kv': { folders: /^src\/stores\/cloudflare-kv\//, packages: /^superjson$/ },
+  './durable-object': { folders: /^src\/stores\/(durable-object\/|sql-text)/, packages: /^superjson$/ },
+  './d1': { folders: /^src\/stores\/(d1|sql-text)/, packages: /^superjson$/ },
   './file': { folders: /^src\/stores\/file\//, packages: /^(superjson$|node:)/ },
   './postgres': { folders: /^src\/stores\/(postgres\/|sql-text)/, packages: /^superjson$/ },
   './sqlite': { folders: /^src\/stores\/sql/, packages: /^superjson$/ },

@@ -1,15 +1,12 @@
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Miniflare } from 'miniflare';
-import { rolldown } from 'rolldown';
+import { rm } from 'node:fs/promises';
+import type { Miniflare } from 'miniflare';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Checkpoint } from '../../src/checkpoint.ts';
 import { SerializationError } from '../../src/errors.ts';
 import { Offset } from '../../src/offset.ts';
 import { type CloudflareKVBinding, CloudflareKVOffsetStore } from '../../src/stores/cloudflare-kv/store.ts';
 import { testOffsetStore } from '../../src/testing/index.ts';
+import { bundle, start, temporaryFolder } from './runtime.ts';
 import type { Verdict } from './suite.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -19,14 +16,8 @@ let miniflare: Miniflare;
 let kv: CloudflareKVBinding;
 
 beforeAll(async () => {
-  const bundle = await rolldown({ input: new URL('worker.ts', import.meta.url).pathname, platform: 'browser' });
-  const { output } = await bundle.generate({ format: 'esm' });
-  // In memory where the system has such a folder: workerd syncs every single write to the disk.
-  folder = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'tidemark-'));
-  miniflare = new Miniflare({
-    modules: true,
-    script: output[0].code,
-    compatibilityDate: '2026-04-01',
+  folder = temporaryFolder();
+  miniflare = await start(await bundle('worker.ts'), {
     kvNamespaces: ['KV', 'EMPTY'],
     kvPersist: folder,
     queueConsumers: ['events'],
@@ -83,8 +74,8 @@ describe('the limits of Workers KV', () => {
 
   it('hold a record of any length: 1,024 bytes of metadata, and what is longer in the value alone', async () => {
     const batch = new Map<string, Checkpoint>();
-    for (let length = 865; length < 880; length++) batch.set(`x ${length}`, at(1, Offset.custom('x'.repeat(length))));
-    for (let length = 118; length < 128; length++) batch.set(`é ${length}`, at(1, Offset.custom('é'.repeat(length))));
+    for (let length = 830; length < 850; length++) batch.set(`x ${length}`, at(1, Offset.custom('x'.repeat(length))));
+    for (let length = 113; length < 123; length++) batch.set(`é ${length}`, at(1, Offset.custom('é'.repeat(length))));
     batch.set('huge', at(1, Offset.custom('"'.repeat(100_000))));
     await new CloudflareKVOffsetStore(kv, { prefix: 'lengths:' }).commit(batch);
     const { keys } = await kv.list({ prefix: 'lengths:' });
@@ -166,18 +157,37 @@ describe('inside a Worker', () => {
     }
   });
 
-  it('a queue acknowledges what is committed, and nothing beyond the message that failed', async () => {
-    const worker = await handlers();
-    const send = async (bodies: readonly { n: number; isBad?: boolean }[]) => {
-      const messages = bodies.map((body) => ({ id: String(body.n), timestamp: new Date(), attempts: 1, body }));
-      const { explicitAcks, retryMessages } = await worker.queue('events', messages);
-      return { acked: explicitAcks, retried: retryMessages.map(({ msgId }) => msgId) };
-    };
+  it('a queue acknowledges what is done and committed, and nothing that failed or stands behind it', async () => {
     const first = await send([{ n: 2 }, { n: 1 }, { n: 4 }, { n: 3, isBad: true }, { n: 5 }]);
     expect(first).toEqual({ acked: ['1', '2'], retried: ['3', '4', '5'] });
     expect(await committed('queue')).toEqual(Offset.sequence(2));
     expect((await send([{ n: 5 }, { n: 3 }, { n: 4 }])).acked).toEqual(['3', '4', '5']);
     expect(await committed('queue')).toEqual(Offset.sequence(5));
+  });
+
+  it('a message that comes late, after those that follow it, is acknowledged only where it is done itself', async () => {
+    expect((await send([101, 102, 104, 105].map((n) => ({ n })))).acked).toEqual(['101', '102', '104', '105']);
+    expect(await send([{ n: 103, isBad: true }])).toEqual({ acked: [], retried: ['103'] });
+    expect(await send([{ n: 103 }])).toEqual({ acked: ['103'], retried: [] });
+    expect(await committed('queue')).toEqual(Offset.sequence(105));
+  });
+
+  it('a store made for each invocation spaces its writes from those of the last', async () => {
+    const times: number[] = [];
+    for (let i = 0; i < 4; i++) times.push(...((await (await ask('/fresh')).json()) as number[]));
+    expect(times).toHaveLength(4);
+    for (const [i, time] of times.slice(1).entries()) expect(time - (times[i] ?? 0)).toBeGreaterThanOrEqual(1000);
+  });
+
+  it.each([600, 1500])('%s sources in an invocation with 1,000 calls: none is left out for ever', async (count) => {
+    let calls = 0;
+    for (let n = 1; n <= 4; n++) calls = Math.max(calls, Number(await text(`/many?count=${count}&number=${n}`)));
+    // Those beyond the limit are refused, in turn.
+    if (count < 1000) expect(calls).toBeLessThan(1000);
+    const all = await new CloudflareKVOffsetStore(kv, { prefix: `many ${count}:` }).getAll();
+    expect(all.size).toBe(count);
+    const lowest = Math.min(...[...all.values()].map(({ offset }) => Number(offset && Offset.format(offset).slice(4))));
+    expect(lowest).toBeGreaterThanOrEqual(count < 1000 ? 4 : 2);
   });
 });
 
@@ -192,6 +202,12 @@ interface Handlers {
 
 async function handlers(): Promise<Handlers> {
   return (await miniflare.getWorker()) as unknown as Handlers;
+}
+
+async function send(bodies: readonly { n: number; isBad?: boolean }[]) {
+  const messages = bodies.map((body) => ({ id: String(body.n), timestamp: new Date(), attempts: 1, body }));
+  const { explicitAcks, retryMessages } = await (await handlers()).queue('events', messages);
+  return { acked: explicitAcks, retried: retryMessages.map(({ msgId }) => msgId) };
 }
 
 async function namespace(name: string): Promise<CloudflareKVBinding> {

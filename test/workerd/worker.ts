@@ -46,6 +46,10 @@ export default {
         return Response.json(await rate(bindings.KV, number));
       case '/refusals':
         return Response.json(await refusals(bindings.KV, new Error(String(searchParams.get('error'))), number));
+      case '/fresh':
+        return Response.json(await fresh(bindings.KV));
+      case '/many':
+        return new Response(String(await many(bindings.KV, Number(searchParams.get('count')), number)));
       case '/commit':
         return new Response(String(await commit(storeOfAll, number)));
       case '/leave':
@@ -73,27 +77,27 @@ export default {
     }
   },
 
-  /** Processes messages side by side; what is acknowledged has been committed. */
+  /** Processes messages side by side. A message is acknowledged where its own ticket was done, and is committed. */
   async queue({ messages }: { readonly messages: readonly Message[] }, { KV }: Env): Promise<void> {
     const tracker = new OffsetTracker(new CloudflareKVOffsetStore(KV), { strategy: 'manual' });
     await tracker.getOffset('queue');
     const sorted = [...messages];
     sorted.sort((a, b) => a.body.n - b.body.n);
-    const begun = sorted.map((message) => ({
-      message,
-      ticket: tracker.begin('queue', Offset.sequence(message.body.n)),
-    }));
-    await Promise.all(
-      begun.map(async ({ message, ticket }, i) => {
-        await new Promise((resolve) => setTimeout(resolve, (begun.length - i) * 5));
-        if (message.body.isBad) ticket.abandon();
-        else await ticket.done();
-      }),
-    );
+    const done = new Set<Message>();
+    const process = async (message: Message, pauseMs: number): Promise<void> => {
+      const ticket = await tracker.begin('queue', Offset.sequence(message.body.n));
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      if (message.body.isBad) return ticket.abandon();
+      await ticket.done();
+      done.add(message);
+    };
+    await Promise.all(sorted.map((message, i) => process(message, (sorted.length - i) * 5)));
     await tracker.commitAll();
     const { committed } = tracker.status('queue');
-    for (const { message, ticket } of begun) {
-      if (committed && (Offset.compare(ticket.offset, committed) ?? 1) <= 0) message.ack();
+    for (const message of sorted) {
+      const isCommitted = committed && (Offset.compare(Offset.sequence(message.body.n), committed) ?? 1) <= 0;
+      // What is done behind one that failed is not committed: it is tried again as that one is.
+      if (done.has(message) && isCommitted) message.ack();
       else message.retry();
     }
     await tracker.close();
@@ -115,15 +119,51 @@ async function list(binding: CloudflareKVBinding, count: number) {
     Array.from({ length: count }, (_, i) => [`${i}`, { epoch: 0, rank: i, offset: Offset.sequence(i), committedAt }]),
   );
   await new CloudflareKVOffsetStore(binding, { prefix: 'list:' }).commit(batch);
-  const calls: string[] = [];
-  const counting: CloudflareKVBinding = {
-    get: (key, type) => (calls.push('get'), binding.get(key, type)),
-    list: (options) => (calls.push('list'), binding.list(options)),
-    put: (key, value, options) => (calls.push('put'), binding.put(key, value, options)),
-    delete: (key) => (calls.push('delete'), binding.delete(key)),
+  const { calls, counted } = counting(binding, Infinity);
+  const all = await new CloudflareKVOffsetStore(counted, { prefix: 'list:' }).getAll();
+  return {
+    found: [...all].filter(([source, { rank }]) => String(rank) === source).length,
+    calls: calls.map(({ call }) => call),
   };
-  const all = await new CloudflareKVOffsetStore(counting, { prefix: 'list:' }).getAll();
-  return { found: [...all].filter(([source, { rank }]) => String(rank) === source).length, calls };
+}
+
+/** What a Worker does an invocation: a store and a tracker of its own. @returns when it wrote */
+async function fresh(binding: CloudflareKVBinding): Promise<number[]> {
+  const { calls, counted } = counting(binding, Infinity);
+  const tracker = new OffsetTracker(new CloudflareKVOffsetStore(counted, { prefix: 'fresh:' }), { strategy: 'manual' });
+  const from = await tracker.getOffset('orders');
+  await tracker.record('orders', Offset.increment(from) ?? Offset.sequence(1));
+  await tracker.close();
+  return calls.filter(({ call }) => call === 'put').map(({ at }) => at);
+}
+
+/** Commits many sources within Workers' limit of calls an invocation. @returns how many it took */
+async function many(binding: CloudflareKVBinding, count: number, number: number): Promise<number> {
+  const { calls, counted } = counting(binding, 1000);
+  const store = new CloudflareKVOffsetStore(counted, { prefix: `many ${count}:`, writeIntervalMs: 1 });
+  const tracker = new OffsetTracker(store, { strategy: 'manual', onError() {} });
+  for (let i = 0; i < count; i++) void tracker.record(`source ${i}`, Offset.sequence(number));
+  await tracker.close().catch(() => {});
+  return calls.length;
+}
+
+/** A binding that notes its calls as they end, and refuses those beyond a limit, as Workers do. */
+function counting(binding: CloudflareKVBinding, limit: number) {
+  const calls: { readonly call: string; readonly at: number }[] = [];
+  let begun = 0;
+  const count = async <T>(call: string, run: () => Promise<T>): Promise<T> => {
+    if (++begun > limit) throw new Error('Too many API requests by single worker invocation.');
+    const answer = await run();
+    calls.push({ call, at: Date.now() });
+    return answer;
+  };
+  const counted: CloudflareKVBinding = {
+    get: (key, type) => count('get', () => binding.get(key, type)),
+    list: (options) => count('list', () => binding.list(options)),
+    put: (key, value, options) => count('put', () => binding.put(key, value, options)),
+    delete: (key) => count('delete', () => binding.delete(key)),
+  };
+  return { calls, counted };
 }
 
 /** Commits one after another to a KV that takes a write of a key each 100 ms, and counts what it refuses. */

@@ -1,3 +1,4 @@
+import type { Checkpoint } from '../../checkpoint.ts';
 import { StorageError, quote } from '../../errors.ts';
 
 /** How fast Workers KV may be asked. All times are in ms. */
@@ -13,8 +14,11 @@ export interface Pace {
 /** Runs work as soon as one of a call's connections is free. */
 export type Connections = <T>(work: () => Promise<T>) => Promise<T>;
 
-// Another call stops waiting for a write that takes longer: the Worker's request that began it has probably ended.
-const patienceMs = 10_000;
+/** A Worker has six connections at once ("Workers: Limits"). */
+export const connectionsAtOnce = 6;
+
+/** What is under way for longer is given up: the Worker's request that began it has probably ended. */
+export const patienceMs = 10_000;
 const glanceMs = 50;
 
 /**
@@ -24,47 +28,74 @@ const glanceMs = 50;
  * any more, and whoever awaits it hangs. So each call waits on timers of its own and looks again.
  */
 export class KVLine {
-  readonly #pace: Pace;
+  /** The latest that a call which waits here wants written. */
+  wanted: Checkpoint | undefined;
+  /** What was last written, for calls that come before the next write may begin. */
+  written: Checkpoint | undefined;
+  readonly #madeAt: number;
   #last: { at: number; readonly pauseMs: number; readonly underWay: boolean } | undefined;
   #failures = 0;
   #failuresInARow = 0;
   #failure: unknown;
 
-  constructor(pace: Pace) {
-    this.#pace = pace;
+  constructor(madeAt: number) {
+    this.#madeAt = madeAt;
+  }
+
+  /** The end of the last write, or the beginning of the one that is under way, in ms. */
+  get usedAt(): number {
+    return this.#last?.at ?? this.#madeAt;
+  }
+
+  /** Takes note of a write that somebody else made. */
+  seen(at: number, pace: Pace): void {
+    const last = this.#last;
+    // Another machine's clock may be fast.
+    const seenAt = Math.min(at, pace.now());
+    if (last && (last.underWay || seenAt <= last.at)) return;
+    this.#last = { at: seenAt, pauseMs: pace.writeIntervalMs, underWay: false };
   }
 
   /**
    * Writes until it is done, by this call or by another.
    * @throws what KV threw, once that is not transient, or after `maxRetries` repetitions, whoever's they were
    */
-  async write(isDone: () => boolean, write: () => Promise<void>, io: Connections): Promise<void> {
-    const { wait, maxRetries } = this.#pace;
+  async write(isDone: () => boolean, write: () => Promise<void>, io: Connections, pace: Pace): Promise<void> {
     const failuresBefore = this.#failures;
     let isInDoubt = false;
     const isOpen = (): boolean => isInDoubt || !isDone();
     while (isOpen()) {
-      if (this.#failures - failuresBefore > maxRetries) {
+      if (this.#failures - failuresBefore > pace.maxRetries) {
         this.#failuresInARow = 0;
         throw this.#failure;
       }
-      const rest = this.#rest();
+      const rest = this.rest(pace);
       if (rest > 0) {
-        await wait(rest);
+        await pace.wait(rest);
         continue;
       }
       await io(async () => {
         // Others may have come first while this call waited for a connection.
-        if (isOpen() && !(this.#rest() > 0)) isInDoubt = !(await this.#writeNow(write));
+        if (isOpen() && !(this.rest(pace) > 0)) isInDoubt = !(await this.#writeNow(write, pace));
       });
     }
   }
 
+  /** How long to wait before looking again, in ms; 0 or less where a write may begin. */
+  rest(pace: Pace): number {
+    const last = this.#last;
+    if (last === undefined) return 0;
+    const now = pace.now();
+    // A clock that was set back must not make the pause longer than it is.
+    if (now < last.at) last.at = now;
+    if (last.underWay) return Math.min(last.at + last.pauseMs - now, glanceMs);
+    return last.at + Math.max(last.pauseMs, pace.writeIntervalMs) - now;
+  }
+
   /** @returns false where another call wrote meanwhile: nobody knows then which of the two writes came last */
-  async #writeNow(write: () => Promise<void>): Promise<boolean> {
-    const { now, writeIntervalMs } = this.#pace;
-    const mine = (this.#last = { at: now(), pauseMs: patienceMs, underWay: true });
-    let pauseMs = writeIntervalMs;
+  async #writeNow(write: () => Promise<void>, pace: Pace): Promise<boolean> {
+    const mine = (this.#last = { at: pace.now(), pauseMs: patienceMs, underWay: true });
+    let pauseMs = pace.writeIntervalMs;
     try {
       await write();
       this.#failuresInARow = 0;
@@ -73,23 +104,12 @@ export class KVLine {
       if (!isTransient(error)) throw error;
       this.#failure = error;
       this.#failures++;
-      pauseMs = Math.max(pauseMs, backoff(this.#pace, this.#failuresInARow++));
+      pauseMs = Math.max(pauseMs, backoff(pace, this.#failuresInARow++));
       return this.#last === mine;
     } finally {
       // The time is taken after the I/O: until then a Worker's clock stands still, and the pause would be too short.
-      if (this.#last === mine) this.#last = { at: now(), pauseMs, underWay: false };
+      if (this.#last === mine) this.#last = { at: pace.now(), pauseMs, underWay: false };
     }
-  }
-
-  /** How long to wait before looking again; 0 or less where a write may begin. */
-  #rest(): number {
-    const last = this.#last;
-    if (last === undefined) return 0;
-    const now = this.#pace.now();
-    // A clock that was set back must not make the pause longer than it is.
-    if (now < last.at) last.at = now;
-    const rest = last.at + last.pauseMs - now;
-    return last.underWay ? Math.min(rest, glanceMs) : rest;
   }
 }
 
@@ -105,9 +125,9 @@ export async function persist<T>(work: () => Promise<T>, pace: Pace, io: Connect
   }
 }
 
-/** A Worker has six connections at once ("Workers: Limits"); they are a call's own, since its request may end any time. */
+/** A call's own connections, since its request may end any time. */
 export function connections(): Connections {
-  let free = 6;
+  let free = connectionsAtOnce;
   const waiting: (() => void)[] = [];
   return async (work) => {
     if (free > 0) free--;
@@ -131,12 +151,21 @@ export function isTransient(error: unknown): boolean {
 }
 
 /** What KV threw, as this library's error. */
-export function storageError(doing: string, source: string | undefined, cause: unknown): StorageError {
-  const retryable = isTransient(cause);
-  const about = source === undefined ? '' : ` ${quote(source)}`;
+export function storageError(doing: string, source: string | undefined, cause: unknown, key?: string): StorageError {
+  const name = source ?? key;
+  const about = name === undefined ? '' : ` ${quote(name)}`;
+  return new StorageError(`${doing}${about} in KV failed: ${reason(cause)}`, {
+    source,
+    cause,
+    retryable: isTransient(cause),
+  });
+}
+
+/** What KV said, and what to do. */
+export function reason(cause: unknown): string {
   const found = cause instanceof Error ? cause.message : quote(cause);
-  const advice = retryable ? 'it was repeated in vain, try again later' : 'repeating it does not help for now';
-  return new StorageError(`${doing}${about} in KV failed: ${found} (${advice})`, { source, cause, retryable });
+  const advice = isTransient(cause) ? 'it was repeated in vain, try again later' : 'repeating it does not help for now';
+  return `${found} (${advice})`;
 }
 
 function backoff({ retryBaseMs, retryMaxMs }: Pace, failuresBefore: number): number {

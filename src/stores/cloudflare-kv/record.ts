@@ -6,6 +6,8 @@ import { SerializationError, quote } from '../../errors.ts';
 export interface KVRecord {
   readonly source: string;
   readonly checkpoint: Checkpoint;
+  /** When it was written, in ms since the Unix epoch: the next write of the key is spaced from it. */
+  readonly writtenAt: number;
 }
 
 // "Workers KV: Limits": keys have at most 512 bytes, the JSON of a key's metadata at most 1,024.
@@ -35,8 +37,12 @@ export async function keyOf(prefix: string, source: string): Promise<string> {
 }
 
 /** A record as a key's value, and as its metadata where it fits: that is sent as a header, hence all in ASCII. */
-export function writeRecord(source: string, checkpoint: Checkpoint): [value: string, options: { metadata?: string }] {
-  const json = `{"source":${JSON.stringify(source)},"checkpoint":${encode(checkpoint)}}`;
+export function writeRecord(
+  source: string,
+  checkpoint: Checkpoint,
+  writtenAt: number,
+): [value: string, options: { metadata?: string }] {
+  const json = `{"source":${JSON.stringify(source)},"writtenAt":${writtenAt},"checkpoint":${encode(checkpoint)}}`;
   const value = json.replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
   return [value, JSON.stringify(value).length > maxMetadataBytes ? {} : { metadata: value }];
 }
@@ -55,12 +61,17 @@ export async function readRecord(text: string, prefix: string, key: string, sour
   } catch (cause) {
     throw unreadable(where, named, text, cause);
   }
-  const { source: owner, checkpoint } = record;
-  if (typeof owner !== 'string' || checkpoint === undefined) throw unreadable(where, named, text);
+  const { source: owner, checkpoint: found, writtenAt } = record;
+  if (typeof owner !== 'string' || found === undefined) throw unreadable(where, named, text);
   if (owner !== named && (named !== undefined || (await keyOf(prefix, owner)) !== key)) {
     throw unreadable(where, named, text);
   }
-  return { source: owner, checkpoint: decode(JSON.stringify(checkpoint), owner, where) };
+  const checkpoint = decode(JSON.stringify(found), owner, where);
+  return {
+    source: owner,
+    checkpoint,
+    writtenAt: Number.isFinite(writtenAt) ? Number(writtenAt) : checkpoint.committedAt,
+  };
 }
 
 function unreadable(where: string, source: string | undefined, text: string, cause?: unknown): SerializationError {

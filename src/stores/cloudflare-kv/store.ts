@@ -1,8 +1,13 @@
 import { type Checkpoint, compareCheckpoints, join } from '../../checkpoint.ts';
-import { OffsetError, StorageError } from '../../errors.ts';
-import type { Batch, OffsetStore, StoreOptions } from '../../store.ts';
-import { type Connections, KVLine, type Pace, connections, isTransient, persist, storageError } from './pace.ts';
-import { checkedPrefix, keyOf, readRecord, writeRecord } from './record.ts';
+import { OffsetError } from '../../errors.ts';
+import type { Batch, NewestOf, OffsetStore, StoreOptions } from '../../store.ts';
+import { KVBatchError } from './batch-error.ts';
+import { type KVLines, linesOf } from './lines.ts';
+import { type Connections, type Pace, connections, storageError } from './pace.ts';
+import { KVReader } from './reader.ts';
+import { type KVRecord, checkedPrefix, keyOf, writeRecord } from './record.ts';
+
+export { KVBatchError } from './batch-error.ts';
 
 /** What the store needs of a Workers KV binding. Cloudflare's `KVNamespace` has this shape. */
 export interface CloudflareKVBinding {
@@ -46,16 +51,23 @@ export interface CloudflareKVOffsetStoreOptions extends StoreOptions {
  * KV is eventually consistent ("How KV works"): a read may be 60 seconds old or more, also in telling that there is
  * nothing, and of two writes the last wins, even the lower one. Within a store object nothing goes back: what it reads
  * and writes is joined with what it knows, and it keeps that until its own `clearAll`. Between several writers of one
- * source there is no fencing: events may be repeated, and a writer that has not heard of a reset may undo it.
+ * source there is no fencing: events may be repeated, and a writer that has not heard of a reset may undo it. Where that
+ * matters use `DurableObjectOffsetStore` or `D1OffsetStore`.
  *
- * A commit waits until its key may be written again, see `writeIntervalMs`; commits of one source that wait at the same
- * time share a write, and one that changes nothing costs none. The clock that spaces writes is this object's: give each
- * source one object that writes it, kept in a global or one an invocation. In a Worker await each commit, or hand it to
- * `waitUntil`: one whose request has ended is not finished, and holds up no other for more than ten seconds.
+ * A commit waits until its key may be written again, see `writeIntervalMs`, whichever store object of the isolate, or
+ * other machine, wrote it last, as far as that is known. Commits of one source that wait at the same time share a write of
+ * the latest of them, and one that changes nothing costs none. In a Worker await each commit, or hand it to `waitUntil`:
+ * one whose request has ended is not finished, and delays others for ten seconds at most.
+ *
+ * Many sources are read by a listing, and written in the order in which they were last written: where an invocation may
+ * not ask KV as often as there are sources, those that were left out come first in the next.
  *
  * Calls reject with a StorageError naming the source: `retryable` where KV refused them for now and repeating was in
- * vain, not where the day's quota is spent or the call is wrong; with a SerializationError where a key holds anything
- * that this store did not write.
+ * vain, not where the day's quota is spent or the call is wrong; with a {@link KVBatchError} that names what is written
+ * and what is not where a batch fails; with a SerializationError where a key holds anything that this store did not write.
+ *
+ * @example
+ * const tracker = new OffsetTracker(new CloudflareKVOffsetStore(env.OFFSETS), { strategy: 'manual' });
  */
 export class CloudflareKVOffsetStore implements OffsetStore {
   readonly capabilities = {
@@ -68,11 +80,9 @@ export class CloudflareKVOffsetStore implements OffsetStore {
   readonly #kv: CloudflareKVBinding;
   readonly #prefix: string;
   readonly #pace: Pace;
-  readonly #lines = new Map<string, KVLine>();
+  readonly #reader: KVReader;
   /** What KV has held, by source; undefined where it was read and held nothing. */
-  readonly #known = new Map<string, Checkpoint | undefined>();
-  /** The latest that any call wants stored, by source. */
-  readonly #wanted = new Map<string, Checkpoint>();
+  readonly #known = new Map<string, Omit<KVRecord, 'source'> | undefined>();
 
   /** @throws TypeError where the prefix does not fit */
   constructor(kv: CloudflareKVBinding, options: CloudflareKVOffsetStoreOptions = {}) {
@@ -87,178 +97,151 @@ export class CloudflareKVOffsetStore implements OffsetStore {
       retryBaseMs: options.retryBaseMs ?? 500,
       retryMaxMs: options.retryMaxMs ?? 10_000,
     };
+    this.#reader = new KVReader(kv, this.#prefix, this.#pace);
   }
 
+  /** More than ten sources that are asked for at once, or one after another, cost a `list` call and no `get` each. */
   async get(source: string): Promise<Checkpoint | undefined> {
-    return this.#read(source, await keyOf(this.#prefix, source), connections());
+    const record = await this.#reader.one(source, this.#known.has(source));
+    return this.#learn(source, record, await keyOf(this.#prefix, source));
   }
 
   /** Costs a `list` call for each 1,000 keys, and a `get` for each 100 whose record does not fit into the metadata. */
   async getAll(): Promise<Map<string, Checkpoint>> {
-    const io = connections();
-    const texts = new Map<string, string>();
-    const unread: string[] = [];
-    for await (const { name, metadata } of this.#list(io)) {
-      if (typeof metadata === 'string') texts.set(name, metadata);
-      else unread.push(name);
-    }
-    await Promise.all(chunks(unread, 100).map((keys) => this.#readTexts(keys, texts, io)));
-    for (const [key, text] of texts) {
-      const { source, checkpoint } = await readRecord(text, this.#prefix, key);
-      this.#learn(source, checkpoint);
+    for (const record of await this.#reader.all(connections())) {
+      this.#learn(record.source, record, await keyOf(this.#prefix, record.source));
     }
     const all = new Map<string, Checkpoint>();
-    for (const [source, checkpoint] of this.#known) if (checkpoint) all.set(source, checkpoint);
+    for (const [source, known] of this.#known) if (known) all.set(source, known.checkpoint);
     return all;
   }
 
   /**
    * Sources are written side by side, so that a batch takes little longer than one of them; what could be written
    * stays written where another source of the batch fails.
+   * @throws KVBatchError where a source of several fails
    */
-  async commit(batch: Batch): Promise<Map<string, Checkpoint>> {
+  async commit(batch: Batch, newest?: NewestOf): Promise<Map<string, Checkpoint>> {
     const io = connections();
+    const failed = await this.#readUnknown([...batch.keys()], io);
     const stands = new Map<string, Checkpoint>();
-    const errors: unknown[] = [];
-    await Promise.all(
-      Array.from(batch, ([source, incoming]) =>
-        this.#write(source, incoming, io).then(
-          (checkpoint) => stands.set(source, checkpoint),
-          (error: unknown) => errors.push(error),
-        ),
-      ),
-    );
-    if (errors.length > 0) throw asOne(errors);
+    const write = async ([source, incoming]: readonly [string, Checkpoint]): Promise<void> => {
+      try {
+        stands.set(source, await this.#write(source, incoming, newest, io));
+      } catch (error) {
+        failed.set(source, error);
+      }
+    };
+    // The one that was written longest ago first: no source is always the one that an invocation has no calls left for.
+    const writtenAt = (source: string): number => this.#known.get(source)?.writtenAt ?? 0;
+    const readable = [...batch].filter(([source]) => !failed.has(source));
+    readable.sort(([a], [b]) => writtenAt(a) - writtenAt(b));
+    await Promise.all(readable.map(write));
+    if (failed.size > 0) throw asOne(failed, [...stands.keys()]);
     return stands;
   }
 
   /** Deletes all keys under the prefix. Other readers, far away, may see them for another 60 seconds or more. */
   async clearAll(): Promise<void> {
     const io = connections();
-    const keys = new Set<string>();
-    // A listing may be too old to show what this object wrote.
+    // A listing may be too old to show what was just written here.
+    const keys = new Set(this.#lines.keys(this.#prefix));
     for (const source of this.#known.keys()) keys.add(await keyOf(this.#prefix, source));
-    for await (const { name } of this.#list(io)) keys.add(name);
+    for await (const page of this.#reader.pages(io)) for (const { name } of page.keys) keys.add(name);
     this.#known.clear();
-    this.#wanted.clear();
     const deletions = await Promise.allSettled(Array.from(keys, (key) => this.#delete(key, io)));
-    const failed = deletions.find((deletion) => deletion.status === 'rejected');
-    if (failed) throw storageError('deleting all', undefined, failed.reason);
+    const failed = deletions.filter((deletion) => deletion.status === 'rejected');
+    if (failed[0]) throw storageError(`deleting ${failed.length} of ${keys.size} keys`, undefined, failed[0].reason);
   }
 
   async close(): Promise<void> {}
 
-  async #read(source: string, key: string, io: Connections): Promise<Checkpoint | undefined> {
-    const text = await this.#readText(key, source, io);
-    return this.#learn(
-      source,
-      text === null ? undefined : (await readRecord(text, this.#prefix, key, source)).checkpoint,
-    );
+  get #lines(): KVLines {
+    return linesOf(this.#kv);
   }
 
-  async #write(source: string, incoming: Checkpoint, io: Connections): Promise<Checkpoint> {
+  /** Reads those that this object knows nothing of. @returns those that cannot be read, and why */
+  async #readUnknown(sources: readonly string[], io: Connections): Promise<Map<string, unknown>> {
+    const failed = new Map<string, unknown>();
+    const unknown = sources.filter((source) => !this.#known.has(source));
+    if (unknown.length === 0) return failed;
+    for (const [source, found] of await this.#reader.many(unknown, io)) {
+      if (found && 'error' in found) failed.set(source, found.error);
+      else this.#learn(source, found, await keyOf(this.#prefix, source));
+    }
+    return failed;
+  }
+
+  async #write(
+    source: string,
+    incoming: Checkpoint,
+    newest: NewestOf | undefined,
+    io: Connections,
+  ): Promise<Checkpoint> {
     const key = await keyOf(this.#prefix, source);
-    if (!this.#known.has(source)) await this.#read(source, key, io);
-    this.#wanted.set(source, this.#join(this.#wanted.get(source), incoming, source));
+    const line = this.#lines.get(key, this.#pace);
+    // A write of another store object counts while no other may follow it; later it may have been taken back.
+    if (!(line.rest(this.#pace) > 0)) line.written = undefined;
+    line.wanted = this.#join(line.wanted, incoming, source);
     const put = async (): Promise<void> => {
-      const wanted = this.#join(this.#wanted.get(source), incoming, source);
-      const next = this.#join(this.#known.get(source), wanted, source);
-      await this.#kv.put(key, ...writeRecord(source, next));
-      this.#learn(source, next);
+      let next = this.#join(this.#join(line.wanted, incoming, source), newest?.(source) ?? incoming, source);
+      for (const held of [line.written, this.#known.get(source)?.checkpoint]) next = this.#join(held, next, source);
+      const writtenAt = this.#pace.now();
+      await this.#kv.put(key, ...writeRecord(source, next, writtenAt));
+      this.#learn(source, { checkpoint: next, writtenAt }, key);
+      line.written = this.#join(line.written, next, source);
+      if (line.wanted && this.#isAtLeast(next, line.wanted, source)) line.wanted = undefined;
     };
     const isDone = (): boolean => {
-      const known = this.#known.get(source);
-      return known !== undefined && compareCheckpoints(known, incoming, source, this.compare) >= 0;
+      const held = [line.written, this.#known.get(source)?.checkpoint];
+      return held.some((checkpoint) => checkpoint && this.#isAtLeast(checkpoint, incoming, source));
     };
-    await this.#line(key)
-      .write(isDone, put, io)
-      .catch((cause: unknown) => {
-        throw storageError('writing', source, cause);
-      });
-    return this.#known.get(source) ?? incoming;
+    await line.write(isDone, put, io, this.#pace).catch((cause: unknown) => {
+      throw cause instanceof OffsetError ? cause : storageError('writing', source, cause);
+    });
+    const known = this.#known.get(source)?.checkpoint;
+    return known ? this.#join(line.written, known, source) : (line.written ?? incoming);
   }
 
   async #delete(key: string, io: Connections): Promise<void> {
+    const line = this.#lines.get(key, this.#pace);
+    line.wanted = undefined;
     let isGone = false;
     const remove = async (): Promise<void> => {
       await this.#kv.delete(key);
+      line.written = undefined;
       isGone = true;
     };
-    await this.#line(key).write(() => isGone, remove, io);
-  }
-
-  async *#list(io: Connections): AsyncGenerator<{ readonly name: string; readonly metadata?: unknown }> {
-    let cursor: string | undefined;
-    do {
-      const options = cursor === undefined ? { prefix: this.#prefix } : { prefix: this.#prefix, cursor };
-      const page = await persist(() => this.#kv.list(options), this.#pace, io).catch((cause: unknown) => {
-        throw storageError('listing all', undefined, cause);
-      });
-      yield* page.keys;
-      // A page may be empty, or short, and not be the last.
-      cursor = page.list_complete ? undefined : page.cursor;
-    } while (cursor !== undefined);
-  }
-
-  /** Adds what the keys hold to `texts`; a key that is gone since it was listed adds nothing. */
-  async #readTexts(keys: string[], texts: Map<string, string>, io: Connections): Promise<void> {
-    const found = await this.#readBulk(keys, io);
-    const read = async (key: string): Promise<void> => {
-      const text = found ? found.get(key) : await this.#readText(key, key, io);
-      if (typeof text === 'string') texts.set(key, text);
-    };
-    await Promise.all(keys.map(read));
-  }
-
-  /** @returns undefined where the binding reads one key at a time, or the values are too much for one answer */
-  async #readBulk(keys: string[], io: Connections): Promise<Map<unknown, unknown> | undefined> {
-    // Not every binding has it, so that the type asks for no more than reading one.
-    const bulk = this.#kv as unknown as { get(keys: string[], type: 'text'): Promise<unknown> };
-    try {
-      const found = await persist(() => bulk.get(keys, 'text'), this.#pace, io);
-      return found instanceof Map ? found : undefined;
-    } catch (cause) {
-      if (isTransient(cause)) throw storageError('reading all', undefined, cause);
-      return undefined;
-    }
-  }
-
-  async #readText(key: string, source: string, io: Connections): Promise<string | null> {
-    try {
-      return await persist(() => this.#kv.get(key, 'text'), this.#pace, io);
-    } catch (cause) {
-      throw storageError('reading', source, cause);
-    }
+    await line.write(() => isGone, remove, io, this.#pace);
   }
 
   /** Joins what was read or written into what is known, so that a stale read changes nothing. */
-  #learn(source: string, found: Checkpoint | undefined): Checkpoint | undefined {
+  #learn(source: string, found: Omit<KVRecord, 'source'> | undefined, key: string): Checkpoint | undefined {
     const known = this.#known.get(source);
-    const learnt = found === undefined ? known : this.#join(known, found, source);
-    this.#known.set(source, learnt);
-    return learnt;
+    if (found === undefined) {
+      this.#known.set(source, known);
+      return known?.checkpoint;
+    }
+    const checkpoint = this.#join(known?.checkpoint, found.checkpoint, source);
+    this.#known.set(source, { checkpoint, writtenAt: Math.max(known?.writtenAt ?? 0, found.writtenAt) });
+    const { now, writeIntervalMs } = this.#pace;
+    if (now() - found.writtenAt < writeIntervalMs) this.#lines.get(key, this.#pace).seen(found.writtenAt, this.#pace);
+    return checkpoint;
   }
 
   #join(stored: Checkpoint | undefined, incoming: Checkpoint, source: string): Checkpoint {
     return join(stored, incoming, source, this.compare);
   }
 
-  #line(key: string): KVLine {
-    const line = this.#lines.get(key) ?? new KVLine(this.#pace);
-    this.#lines.set(key, line);
-    return line;
+  #isAtLeast(checkpoint: Checkpoint, incoming: Checkpoint, source: string): boolean {
+    return compareCheckpoints(checkpoint, incoming, source, this.compare) >= 0;
   }
 }
 
 /** A tracker fails the source that an error names and goes on with the rest: an error of several sources names none. */
-function asOne(errors: readonly unknown[]): unknown {
-  const [first] = errors;
-  const ofOneSource = errors.find((error) => !(error instanceof StorageError));
-  if (ofOneSource !== undefined || errors.length === 1 || !(first instanceof OffsetError)) return ofOneSource ?? first;
-  const retryable = errors.every((error) => error instanceof StorageError && error.retryable);
-  return new StorageError(`${first.message}; so did ${errors.length - 1} more`, { cause: first.cause, retryable });
-}
-
-function chunks<T>(list: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size));
+function asOne(failed: ReadonlyMap<string, unknown>, written: readonly string[]): unknown {
+  const [error] = failed.values();
+  if (failed.size + written.length === 1) return error;
+  for (const each of failed.values()) if (!(each instanceof OffsetError) || each.code !== 'storage') return each;
+  return new KVBatchError(failed, written);
 }

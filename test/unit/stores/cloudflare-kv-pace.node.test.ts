@@ -201,7 +201,7 @@ describe('a KV that refuses for good', () => {
     kv.fault = (operation) => (operation === 'put' ? dayIsSpent() : undefined);
     const error = await failure(clock.run(store.commit(manySources(3, 1))));
     expect(error).toMatchObject({ code: 'storage', source: undefined, retryable: false });
-    expect(error.message).toContain('2 more');
+    expect(error.message).toContain('not written: "source 0", "source 1", "source 2"; written: none');
   });
 });
 

@@ -5,12 +5,21 @@ import type { Batch, OffsetStore, StoreChange, StoreOptions } from '../store.ts'
 import { TabChannel } from '../tabs/channel.ts';
 import { type Presence, beginLife, findEnded } from '../tabs/presence.ts';
 
+/** What the store needs of a storage. The browser's `Storage` has this shape. */
+export interface TextStorage {
+  readonly length: number;
+  key(index: number): string | null;
+  getItem(key: string): string | null;
+  setItem(key: string, value: string): void;
+  removeItem(key: string): void;
+}
+
 /** Options of a {@link LocalStorageOffsetStore}. */
 export interface LocalStorageOffsetStoreOptions extends StoreOptions {
   /** Tells stores of one origin apart, default 'tidemark'. */
   readonly name?: string;
   /** Where to keep the text, default the global `localStorage`. */
-  readonly storage?: Pick<Storage, 'length' | 'key' | 'getItem' | 'setItem' | 'removeItem'>;
+  readonly storage?: TextStorage;
 }
 
 /** How often, in ms, a committing tab looks for what tabs left that are gone. */
@@ -35,7 +44,7 @@ export class LocalStorageOffsetStore implements OffsetStore {
   } as const;
   readonly id: string;
   readonly compare: StoreOptions['compare'];
-  readonly #given: LocalStorageOffsetStoreOptions['storage'];
+  readonly #given: TextStorage | undefined;
   /** Before a life's id and a source. JSON keeps names apart, and is well-formed even for a lone surrogate. */
   readonly #prefix: string;
   readonly #channel: TabChannel;
@@ -149,7 +158,7 @@ export class LocalStorageOffsetStore implements OffsetStore {
     });
   }
 
-  get #storage(): NonNullable<LocalStorageOffsetStoreOptions['storage']> {
+  get #storage(): TextStorage {
     const storage = this.#given ?? globalThis.localStorage;
     if (!storage) throw new UnsupportedError('there is no localStorage here: use another store');
     return storage;

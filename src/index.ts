@@ -14,7 +14,7 @@ export {
 } from './errors.ts';
 export type { Feed, FeedContext, FeedErrorOptions, FeedEvent, FeedHeartbeat, FeedItem } from './feeds/feed.ts';
 export { FeedError } from './feeds/feed.ts';
-export type { SseEvent, SseOptions } from './feeds/sse/sse.ts';
+export type { SseEvent, SseHeaders, SseOptions } from './feeds/sse/sse.ts';
 export { sse } from './feeds/sse/sse.ts';
 export { Offset } from './offset.ts';
 export type { HandlerOptions } from './resume/handler.ts';

@@ -18,6 +18,9 @@ export interface SseEvent<T> extends FeedEvent<T> {
   readonly type: string;
 }
 
+/** Headers as `fetch` takes them. The name that browsers have for this type is not one of Node's. */
+export type SseHeaders = NonNullable<RequestInit['headers']>;
+
 /** Options of {@link sse}. */
 export interface SseOptions<T = string> {
   /** Makes the data of an event, for example `JSON.parse`. What it throws ends the reading. Default: the text as it is. */
@@ -39,9 +42,9 @@ export interface SseOptions<T = string> {
    */
   readonly lastEventId?: 'header' | { readonly query: string };
   /** Headers of the request; a function is called at each opening, for example for a fresh token. */
-  readonly headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>);
+  readonly headers?: SseHeaders | (() => SseHeaders | Promise<SseHeaders>);
   /** Whether cookies are sent to other origins, as `fetch` has it. */
-  readonly credentials?: RequestCredentials;
+  readonly credentials?: 'omit' | 'same-origin' | 'include';
   /** Default: the global `fetch`. */
   readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
   /**
@@ -160,7 +163,7 @@ class Connection<T> {
   }
 
   /** @throws FeedError for what no fetch can send */
-  #request(given: HeadersInit | undefined): () => Promise<Response> {
+  #request(given: SseHeaders | undefined): () => Promise<Response> {
     const { lastEventId = 'header', credentials, fetch } = this.#options;
     try {
       const headers = new Headers(given);

@@ -65,6 +65,7 @@ export async function read(tracker: OffsetTracker, signal: AbortSignal): Promise
     id: (offset) => (offset.kind === 'earliest' ? '0' : undefined),
     lastEventId: { query: 'after' },
     headers: async () => [['authorization', 'Bearer x']],
+    fetch: (url, init) => fetch(url, init),
   });
   await resume(tracker, 'parsed', parsed, {
     exclusive: true,

@@ -40,6 +40,7 @@ async function projects(): Promise<TestProjectInlineConfiguration[]> {
     ...(await browsers()),
     { name: 'workerd', include: ['test/workerd/**/*.test.ts'] },
     { name: 'readme', include: ['test/readme/**/*.test.ts'] },
+    { name: 'consumers', include: ['test/consumers/**/*.test.ts'], globalSetup: 'test/consumers/pack.ts' },
     { name: 'tabs', include: ['test/tabs/**/*.test.ts'], fileParallelism: false, testTimeout: 60_000 },
     { name: 'crash', include: ['test/crash/**/*.test.ts'], fileParallelism: false },
     { name: 'e2e', include: ['test/e2e/**/*.test.ts'], fileParallelism: false, testTimeout: 600_000 },

@@ -26,6 +26,11 @@ export class OffsetError extends Error {
   /** The source that the error is about; undefined where it is about the whole store. */
   readonly source: string | undefined;
 
+  /**
+   * The error of a code that has no class of its own; to tell one apart, look at `code`, or use `instanceof`.
+   * @example
+   * if (error instanceof OffsetError && error.code === 'closed') return;
+   */
   constructor(code: OffsetErrorCode, message: string, options?: OffsetErrorOptions) {
     super(message, options);
     this.code = code;
@@ -45,6 +50,12 @@ export class StorageError extends OffsetError {
   /** Whether the same call may succeed later by itself. A quota that is spent is not retryable. */
   readonly retryable: boolean;
 
+  /**
+   * What a store of your own throws where it cannot read or write.
+   * @param message what happened, to which source, and what to do
+   * @example
+   * throw new StorageError('the database is busy: try again', { source, cause, retryable: true });
+   */
   constructor(message: string, options?: StorageErrorOptions) {
     super('storage', message, options);
     this.retryable = options?.retryable ?? false;
@@ -54,6 +65,13 @@ export class StorageError extends OffsetError {
 /** What is stored cannot be read as a checkpoint. It is left untouched, and never taken for "no offset". */
 export class SerializationError extends OffsetError {
   override readonly name = 'SerializationError';
+
+  /**
+   * What a store of your own throws where it finds what it did not write.
+   * @param message what was found, where, and what to do
+   * @example
+   * throw new SerializationError(`row ${id} is no checkpoint: repair or delete it`, { source });
+   */
   constructor(message: string, options?: OffsetErrorOptions) {
     super('serialization', message, options);
   }

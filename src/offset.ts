@@ -21,28 +21,89 @@ export const latest: Offset = /* @__PURE__ */ Object.freeze({ kind: 'latest' });
 
 /** Makes, compares and spells offsets. */
 export const Offset = {
+  /** Before the first event that the feed still holds: a place to start from, not one that an event has. */
   earliest,
+  /** After the newest event at the time of opening: a place to start from, not one that an event has. */
   latest,
+  /**
+   * The offset of an event that its feed numbers: a log's position, a database's serial id. Sequences are ordered by number.
+   * @param value a whole number from 0 to 2^64 − 1; as a string, decimal digits without leading zeros
+   * @throws InvalidOffsetError for anything else: for '042', whose zero would be lost, and for a number past 2^53 − 1, which
+   * may already have been rounded
+   * @example
+   * Offset.sequence(42);
+   * Offset.sequence('18446744073709551615');
+   */
   sequence,
+  /**
+   * The offset of an event that is known by its time, in whole milliseconds. Where several events share one, give it to the
+   * last of them only: what stands at the offset is not read again.
+   * @param value a Date, milliseconds since the Unix epoch, or an ISO 8601 string
+   * @throws InvalidOffsetError for what is no time
+   * @example
+   * Offset.timestamp('2026-01-02T03:04:05.678Z');
+   * Offset.timestamp(Date.now());
+   */
   timestamp,
+  /**
+   * The offset of an event that is known by opaque text: an SSE id, a cursor, a file position. Such offsets have no order of
+   * their own, unless the store has a `compare`.
+   * @throws InvalidOffsetError for what is no string
+   * @example
+   * Offset.custom('0_17');
+   */
   custom,
+  /**
+   * Whether reading starts before the first event that the feed still holds.
+   * @example
+   * if (Offset.isEarliest(from)) await copyEverything();
+   */
   isEarliest: (offset: Offset): boolean => offset.kind === 'earliest',
+  /**
+   * Whether reading starts after the newest event at the time of opening.
+   * @example
+   * if (Offset.isLatest(from)) url.searchParams.set('from', 'now');
+   */
   isLatest: (offset: Offset): boolean => offset.kind === 'latest',
+  /**
+   * The sequence after this one, as what to expect next. Recording `offset` is enough to go on after it.
+   * @returns undefined for any other kind, which has no next
+   * @throws InvalidOffsetError past 2^64 − 1
+   * @example
+   * Offset.increment(Offset.sequence(42)); // the sequence 43
+   */
   increment,
+  /**
+   * Whether both name the same place, or neither names any.
+   * @example
+   * Offset.equals(tracker.status('orders').committed, Offset.sequence(42));
+   */
   equals,
+  /**
+   * Which of two offsets is further, where that can be known from them alone.
+   * @returns negative, 0 or positive as `a` is before, at or after `b`; undefined where the two have no order: opaque
+   * customs that differ, and concrete offsets of different kinds. The sentinels are before every concrete offset.
+   * @example
+   * Offset.compare(Offset.sequence(1), Offset.sequence(2)); // negative
+   * Offset.compare(Offset.custom('a'), Offset.custom('b')); // undefined
+   */
   compare,
+  /**
+   * An offset as text, to show or to log it; `Offset.parse` reads it.
+   * @returns 'seq:42', 'ts:2026-01-02T03:04:05.678Z', 'custom:0_17', 'earliest' or 'latest'
+   * @example
+   * Offset.format(Offset.sequence(42)); // 'seq:42'
+   */
   format,
+  /**
+   * The inverse of `Offset.format`.
+   * @throws InvalidOffsetError for text that `Offset.format` does not write
+   * @example
+   * Offset.parse('seq:42'); // Offset.sequence(42)
+   */
   parse,
 } as const;
 
-/**
- * @param value a whole number from 0 to 2^64 − 1; as a string, decimal digits without leading zeros
- * @throws InvalidOffsetError for anything else: for '042', whose zero would be lost, and for a number past 2^53 − 1, which
- * may already have been rounded
- * @example
- * Offset.sequence(42);
- * Offset.sequence('18446744073709551615');
- */
 function sequence(value: bigint | number | string): Offset {
   const fits =
     typeof value === 'bigint' ||
@@ -58,39 +119,25 @@ function sequence(value: bigint | number | string): Offset {
   return Object.freeze({ kind: 'sequence', value: number });
 }
 
-/**
- * @param value a Date, milliseconds since the Unix epoch, or an ISO 8601 string
- * @throws InvalidOffsetError for what is no time
- */
 function timestamp(value: Date | number | string): Offset {
   const date = new Date(typeof value === 'string' || typeof value === 'number' || value instanceof Date ? value : NaN);
   if (Number.isNaN(date.getTime())) throw invalid('a timestamp', value, 'a Date, milliseconds or an ISO 8601 string');
   return Object.freeze({ kind: 'timestamp', value: date });
 }
 
-/** @throws InvalidOffsetError for what is no string */
 function custom(value: string): Offset {
   if (typeof value !== 'string') throw invalid('a custom offset', value, 'a string');
   return Object.freeze({ kind: 'custom', value });
 }
 
-/**
- * @returns the next sequence; undefined for any other kind, which has no next
- * @throws InvalidOffsetError past 2^64 − 1
- */
 function increment(offset: Offset): Offset | undefined {
   return offset.kind === 'sequence' ? sequence(offset.value + 1n) : undefined;
 }
 
-/** Whether both name the same place, or neither names any. */
 export function equals(a: Offset | undefined, b: Offset | undefined): boolean {
   return a?.kind === b?.kind && valueOf(a) === valueOf(b);
 }
 
-/**
- * @returns negative, 0 or positive as `a` is before, at or after `b`; undefined where the two have no order: opaque
- * customs that differ, and concrete offsets of different kinds. The sentinels are before every concrete offset.
- */
 function compare(a: Offset, b: Offset): number | undefined {
   if (equals(a, b)) return 0;
   if (a.kind === b.kind && a.kind === 'custom') return undefined;
@@ -98,7 +145,6 @@ function compare(a: Offset, b: Offset): number | undefined {
   return order(a, b);
 }
 
-/** @returns 'seq:42', 'ts:2026-01-02T03:04:05.678Z', 'custom:0_17', 'earliest' or 'latest' */
 export function format(offset: Offset): string {
   switch (offset.kind) {
     case 'sequence':
@@ -112,10 +158,6 @@ export function format(offset: Offset): string {
   }
 }
 
-/**
- * The inverse of `format`.
- * @throws InvalidOffsetError for text that `format` does not write
- */
 function parse(text: string): Offset {
   const [, kind, value = ''] = /^(seq|ts|custom):([^]*)$/.exec(text) ?? [];
   const offset =

@@ -14,8 +14,11 @@ export class InMemoryOffsetStore implements OffsetStore {
   readonly #checkpoints = new Map<string, Checkpoint>();
 
   /**
+   * A store that forgets everything with its process, and that nobody else sees.
    * @param initial what is already committed
    * @throws InvalidOffsetError for what is no offset
+   * @example
+   * const tracker = new OffsetTracker(new InMemoryOffsetStore([['orders', Offset.sequence(41)]]));
    */
   constructor(initial: Iterable<readonly [source: string, offset: Offset]> = [], options: StoreOptions = {}) {
     this.compare = options.compare;

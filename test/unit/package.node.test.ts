@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
+import { subset } from 'semver';
 import { describe, expect, test } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
 
@@ -46,9 +47,34 @@ describe('what an application bundles', () => {
   });
 });
 
+describe('where it runs', () => {
+  test('no runtime dependency, however deep, asks for another Node than the package', () => {
+    const asked = Object.keys(manifest.dependencies).flatMap((name) => enginesOf(name));
+    expect(asked.map(({ name }) => name)).toEqual(expect.arrayContaining(Object.keys(manifest.dependencies)));
+    expect(asked.filter(({ node }) => !subset(manifest.engines.node, node))).toEqual([]);
+  });
+
+  test('the manual names the lowest Node and the lowest TypeScript', () => {
+    const manual = readFileSync(resolve(root, 'README.md'), 'utf8');
+    expect(manual).toContain(`Node ${manifest.engines.node.replace('>=', '')} or later`);
+    const { version } = JSON.parse(readFileSync(resolve(root, 'node_modules/typescript-5.6/package.json'), 'utf8'));
+    expect(manual).toContain(`TypeScript ${version.replace(/\.\d+$/, '')} or later`);
+  });
+});
+
 test('the license that the manifest names is the one that is shipped', () => {
   expect(readFileSync(resolve(root, 'LICENSE'), 'utf8')).toContain(`${manifest.license} License`);
 });
+
+/** What Node a package asks for, and what those that it depends on ask for. */
+function enginesOf(name: string, seen = new Set<string>()): { readonly name: string; readonly node: string }[] {
+  if (seen.has(name)) return [];
+  seen.add(name);
+  const file = resolve(root, 'node_modules', name, 'package.json');
+  const { engines, dependencies } = JSON.parse(readFileSync(file, 'utf8'));
+  const deeper = Object.keys(dependencies ?? {}).flatMap((dependency) => enginesOf(dependency, seen));
+  return [{ name, node: engines?.node ?? '*' }, ...deeper];
+}
 
 /** @param believeTheManifest whether `sideEffects: false` is taken for true, or the code is looked at */
 async function bundle(entry: string, { believeTheManifest = true } = {}) {

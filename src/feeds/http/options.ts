@@ -1,7 +1,11 @@
 import type { Offset } from '../../offset.ts';
 
 /** Headers of a request: an object, pairs, or a `Headers`. */
-export type FeedHeaders = Readonly<Record<string, string>> | Iterable<readonly [string, string]>;
+export type FeedHeaders =
+  | Readonly<Record<string, string>>
+  | Iterable<readonly [string, string]>
+  // A `Headers` is no iterable in a project whose `lib` has "DOM" or "WebWorker" alone.
+  | { forEach(callback: (value: string, name: string) => void): void };
 
 /** What a feed's `fetch` is called with: part of what the global one takes. */
 export interface FeedRequest {

@@ -60,7 +60,13 @@ export class Committer {
         else this.#settle(jobs, position, cycle);
       }
       if (batch.size === 0) return;
-      const stands = await this.#rules.store.commit(batch);
+      // What a store that has to wait before it writes puts in the place of what it was asked.
+      const newest = (source: string): Checkpoint | undefined => {
+        const [position, cycle] = jobs.get(source) ?? [];
+        const isStill = position !== undefined && position.life === cycle?.life && position.pending;
+        return isStill ? position.checkpoint(this.#rules.now()) : undefined;
+      };
+      const stands = await this.#rules.store.commit(batch, newest);
       for (const [source, [position, cycle]] of jobs) {
         this.#meet(position, cycle, stands.get(source));
         this.#settle(jobs, position, cycle);

@@ -77,8 +77,9 @@ export class Session {
     const query = new URLSearchParams({ feed: source, ...(this.#settings.rate && { rate: this.#settings.rate }) });
     const feed = sse(`/feed?${query}`, {
       parse: (data): Reading => JSON.parse(data),
-      // This server's own word for it: the protocol has none.
-      id: ({ kind }) => (kind === 'latest' ? kind : undefined),
+      // This server's own words for the ends of its log: the protocol has none.
+      earliest: '',
+      latest: 'latest',
     });
     const options = {
       signal: this.#stop.signal,

@@ -18,7 +18,6 @@ const [engine = '', place = '', last = 'Infinity'] = process.argv.slice(2);
 
 function sqlite(): Consumer {
   const db = new Database(place, { timeout: 30_000 });
-  db.pragma('journal_mode = WAL');
   const store = new SqliteOffsetStore(db);
   return {
     get: (source) => store.get(source),

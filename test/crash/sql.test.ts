@@ -20,6 +20,8 @@ test(`SQLite: ${kills} kills skip nothing and double nothing`, { timeout }, asyn
   const place = join(folder, 'app.db');
   const db = new Database(place);
   try {
+    // Once, for whoever opens the file: two that ask for it at the same time do not wait for each other.
+    db.pragma('journal_mode = WAL');
     db.exec(tables);
     await killConsumers('sqlite', place, kills);
     const reached = (db.prepare('SELECT max(n) AS n FROM done').get() as { n: number }).n;

@@ -1,18 +1,13 @@
-import { type Checkpoint, type CompareCustom, beginEpoch, isFence, join } from '../checkpoint.ts';
+import { type Checkpoint, beginEpoch, isFence, join } from '../checkpoint.ts';
 import { Offset } from '../offset.ts';
 import type { OffsetStore } from '../store.ts';
-import { type TestApi, globalApi, hostileNames } from './api.ts';
+import { type KitCase, type Opener, type TestApi, declareKit, globalApi, hostileNames } from './api.ts';
 
 /**
  * Opens a store. The same `id` must open the same stored data, in a new store object; an `id` not seen before must be
  * empty.
  */
-export type StoreFactory = (options: {
-  readonly id: string;
-  readonly compare?: CompareCustom;
-}) => OffsetStore | Promise<OffsetStore>;
-
-type Case = (open: (compare?: CompareCustom) => Promise<OffsetStore>, expect: TestApi['expect']) => Promise<void>;
+export type StoreFactory = Opener<OffsetStore>;
 
 /**
  * The conformance suite of the OffsetStore contract, for the stores of this library and for your own.
@@ -21,28 +16,10 @@ type Case = (open: (compare?: CompareCustom) => Promise<OffsetStore>, expect: Te
  * @param api the test runner's functions; default: the globals `describe`, `it` and `expect`
  */
 export function testOffsetStore(name: string, makeStore: StoreFactory, api: TestApi = globalApi()): void {
-  const run = `${Date.now()}-${Math.random()}`;
-  let next = 0;
-  api.describe(`${name} keeps the OffsetStore contract:`, () => {
-    for (const [title, body] of Object.entries(cases)) {
-      api.it(title, async () => {
-        const id = `${run}-${next++}`;
-        const opened: OffsetStore[] = [];
-        try {
-          await body(async (compare) => {
-            const store = await makeStore(compare === undefined ? { id } : { id, compare });
-            opened.push(store);
-            return store;
-          }, api.expect);
-        } finally {
-          await Promise.all(opened.map((store) => store.close()));
-        }
-      });
-    }
-  });
+  declareKit(`${name} keeps the OffsetStore contract:`, cases, makeStore, (store) => store, api);
 }
 
-const cases: Record<string, Case> = {
+const cases: Record<string, KitCase<OffsetStore>> = {
   'an unknown source has no checkpoint': async (open, expect) => {
     const store = await open();
     expect(await store.get('unknown')).toEqual(undefined);

@@ -1,7 +1,7 @@
-import { type Change, type Checkpoint, type CompareCustom, beginEpoch, isFence } from '../checkpoint.ts';
+import { type Change, type Checkpoint, beginEpoch, isFence } from '../checkpoint.ts';
 import { Offset } from '../offset.ts';
 import type { ChangeResult, OffsetStore } from '../store.ts';
-import { type TestApi, globalApi, hostileNames } from './api.ts';
+import { type KitCase, type Opener, type TestApi, declareKit, globalApi, hostileNames } from './api.ts';
 
 /**
  * A store with `transact`, and effects that it can carry. They all change one durable counter, which lives where the
@@ -29,12 +29,7 @@ export interface TransactSubject {
  * Opens a store for {@link testTransact}. The same `id` must open the same stored data and counter, in a new store object;
  * an `id` not seen before must be empty.
  */
-export type TransactFactory = (options: {
-  readonly id: string;
-  readonly compare?: CompareCustom;
-}) => TransactSubject | Promise<TransactSubject>;
-
-type Case = (open: (compare?: CompareCustom) => Promise<TransactSubject>, expect: TestApi['expect']) => Promise<void>;
+export type TransactFactory = Opener<TransactSubject>;
 
 /**
  * The conformance suite of `OffsetStore.transact`: an effect and its offset are stored both or neither, and each once.
@@ -44,28 +39,10 @@ type Case = (open: (compare?: CompareCustom) => Promise<TransactSubject>, expect
  * @param api the test runner's functions; default: the globals `describe`, `it` and `expect`
  */
 export function testTransact(name: string, makeSubject: TransactFactory, api: TestApi = globalApi()): void {
-  const run = `transact-${Date.now()}-${Math.random()}`;
-  let next = 0;
-  api.describe(`${name} applies effects exactly once:`, () => {
-    for (const [title, body] of Object.entries(cases)) {
-      api.it(title, async () => {
-        const id = `${run}-${next++}`;
-        const opened: OffsetStore[] = [];
-        try {
-          await body(async (compare) => {
-            const subject = await makeSubject(compare === undefined ? { id } : { id, compare });
-            opened.push(subject.store);
-            return subject;
-          }, api.expect);
-        } finally {
-          await Promise.all(opened.map((store) => store.close()));
-        }
-      });
-    }
-  });
+  declareKit(`${name} applies effects exactly once:`, cases, makeSubject, ({ store }) => store, api);
 }
 
-const cases: Record<string, Case> = {
+const cases: Record<string, KitCase<TransactSubject>> = {
   'the store says that it can': async (open, expect) => {
     const { store } = await open();
     expect([store.capabilities.transactional, typeof store.transact]).toEqual([true, 'function']);

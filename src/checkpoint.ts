@@ -67,10 +67,10 @@ export function compareInEpoch(
   return compared || rankA - rankB || compareText(a.value, b.value);
 }
 
-// An epoch is a counter and 20 bits. The highest of them tells a fence from a reset, the others are random: two that begin
-// one at the same moment never begin the same.
+// An epoch is a counter and 20 bits. The highest of them tells a reset from a fence, and has it win over
+// one of the same moment, which would undo it; the others are random: two that begin one at the same moment never begin the same.
 const epochStep = 2 ** 20;
-const fenceBit = 2 ** 19;
+const resetBit = 2 ** 19;
 
 /**
  * What stands when a new epoch begins upon what is stored. A store's `begin` writes it, in one transaction with the read.
@@ -82,14 +82,14 @@ export function beginEpoch(
   now: number = Date.now(),
 ): Checkpoint {
   const counted = (Math.floor((stored?.epoch ?? 0) / epochStep) + 1) * epochStep;
-  const epoch = counted + (at ? 0 : fenceBit) + Math.floor(Math.random() * fenceBit);
+  const epoch = counted + (at ? resetBit : 0) + Math.floor(Math.random() * resetBit);
   if (at === undefined && stored) return Object.freeze({ ...stored, epoch });
   return Object.freeze({ epoch, rank: 0, offset: at?.offset, committedAt: now });
 }
 
 /** Whether an epoch was begun by a fence, and not by a reset. */
 export function isFence(epoch: number): boolean {
-  return Math.floor(epoch / fenceBit) % 2 === 1;
+  return epoch >= epochStep && Math.floor(epoch / resetBit) % 2 === 0;
 }
 
 /** One step of a source, from what a reading last saw stored to what stands once an effect is applied. */
@@ -159,7 +159,8 @@ function compareText(a: string, b: string): number {
   return a === b ? 0 : a < b ? -1 : 1;
 }
 
-function compareCustoms(a: string, b: string, source: string, compare: CompareCustom): number {
+/** @throws InvalidOffsetError where `compare` throws or answers NaN */
+export function compareCustoms(a: string, b: string, source: string, compare: CompareCustom): number {
   let found: unknown;
   let cause: unknown;
   try {

@@ -48,7 +48,7 @@ export { webSocket } from './feeds/web-socket.ts';
 export { Offset } from './offset.ts';
 export { orderKey } from './order-key.ts';
 export type { HandlerOptions } from './resume/handler.ts';
-export type { FeedState, FeedStateDetail, FeedTracker, ReaderOptions } from './resume/options.ts';
+export type { FeedState, FeedStateDetail, ReaderOptions } from './resume/options.ts';
 export type { ResumeOptions } from './resume/resume.ts';
 export { resume } from './resume/resume.ts';
 export type {
@@ -64,9 +64,14 @@ export { InMemoryOffsetStore } from './stores/memory.ts';
 export type { Strategy } from './tracker/strategy.ts';
 export { OffsetTracker } from './tracker/tracker.ts';
 export type {
+  BeginOptions,
   CommitOutcome,
+  ReadOptions,
+  Reading,
+  RecordOptions,
   RecordOutcome,
   ResetPolicy,
+  Role,
   SourceStatus,
   Ticket,
   TrackerEvent,

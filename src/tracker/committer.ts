@@ -1,105 +1,275 @@
 import type { Checkpoint } from '../checkpoint.ts';
-import { OffsetError, StorageError, quote } from '../errors.ts';
+import { OffsetError, SerializationError, StorageError, quote } from '../errors.ts';
 import { Cycle } from './cycle.ts';
+import { guard } from './listeners.ts';
+import type { PageLife } from './page-life.ts';
 import type { Position } from './position.ts';
 import type { Rules } from './rules.ts';
-import type { CommitOutcome } from './types.ts';
+import { SingleFlight } from './single-flight.ts';
+import type { Triggers } from './strategy.ts';
+import type { CommitOutcome, RecordOutcome } from './types.ts';
+
+/** A commit that failed and may succeed later is tried again after this long, in ms; doubled each time, up to the second. */
+const retryDelays = [1000, 30_000] as const;
+
+/** One answer for all, so that a record allocates nothing. */
+export const answers = /* @__PURE__ */ (() => ({
+  pending: Promise.resolve('pending' as const),
+  committed: Promise.resolve('committed' as const),
+  fenced: Promise.resolve('fenced' as const),
+}))();
+
+type Job = readonly [position: Position, cycle: Cycle];
+
+/** What a committer asks of its tracker. */
+export interface CommitterHost {
+  readonly onError: ((error: unknown, source?: string) => void) | undefined;
+  /** Asks the store for a source that is not known yet. */
+  start(position: Position): Promise<void>;
+  /** The store failed, or without an error works again. */
+  health(error?: unknown): void;
+  /** The position may have become idle. */
+  released(position: Position): void;
+  readonly page: PageLife;
+}
 
 /**
- * Single-flight group commit: while one store write is under way, all that is asked for meanwhile, for any source, goes
- * into the next one, the latest offset each.
+ * Decides when to commit, by the strategy, and writes. Single-flight group commit: while one store write is under way, all
+ * that is asked for meanwhile, for any source, goes into the next one, the latest offset each. What fails and may pass is
+ * tried again with backoff, and shares that try with all that is asked for meanwhile.
  */
 export class Committer {
   readonly #rules: Rules;
-  readonly #failed: (position: Position, error: unknown, cycle: Cycle) => void;
+  readonly #triggers: Triggers;
+  readonly #host: CommitterHost;
+  readonly #flight: SingleFlight;
   #asked = new Map<Position, Cycle>();
-  #chain: Promise<unknown> | undefined;
+  #writing = false;
+  #attempt = 0;
+  #retryAt = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #armedAt = -1;
+  /** Positions whose last commit failed, to be written at the next try. */
+  readonly #owed = new Set<Position>();
 
-  /** @param failed is to reject the cycle */
-  constructor(rules: Rules, failed: (position: Position, error: unknown, cycle: Cycle) => void) {
+  constructor(rules: Rules, triggers: Triggers, host: CommitterHost) {
     this.#rules = rules;
-    this.#failed = failed;
+    this.#triggers = triggers;
+    this.#host = host;
+    this.#flight = new SingleFlight(rules.now);
   }
 
-  /** Asks for a commit of what is recorded now. */
-  ask(position: Position): Promise<CommitOutcome> {
+  /** Something was recorded: commits it where the strategy says so. @param count of events */
+  recorded(position: Position, count: number): Promise<RecordOutcome> {
+    if (!position.pending) {
+      position.unasked = 0;
+      return answers.committed;
+    }
+    if (this.#host.page.away) this.#host.page.save([position]);
+    const { every, intervalMs } = this.#triggers;
+    const timed = intervalMs < Infinity;
+    if (position.unasked === 0 && timed) position.firstAt = this.#rules.now();
+    position.unasked += count;
+    if (position.unasked >= every || (timed && this.#rules.now() - position.firstAt >= intervalMs)) {
+      return this.ask(position);
+    }
+    if (timed) this.#arm(position);
+    return position.known ? answers.pending : this.#begun(position);
+  }
+
+  /** Asks for a commit of what is recorded now. @param atOnce whether a try that waits for its time is made now */
+  ask(position: Position, atOnce = false): Promise<CommitOutcome> {
     position.unasked = 0;
     clearTimeout(position.timer);
     position.timer = undefined;
     let { cycle } = position;
     if (cycle === undefined) {
       position.cycle = cycle = new Cycle(position.life);
-      if (this.#asked.size === 0) void this.alone(() => this.#write());
       this.#asked.set(position, cycle);
     }
+    if (this.#retry === undefined || atOnce) this.#schedule();
+    else this.#wait();
     return cycle.promise;
   }
 
   /** Runs something with no commit under way. */
-  alone<T>(run: () => Promise<T>): Promise<T> {
-    const turn = Promise.resolve(this.#chain).then(run);
-    this.#chain = turn.catch(() => {});
-    return turn;
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    return this.#flight.run(work);
   }
 
-  async #write(): Promise<void> {
-    const asked = this.#asked;
+  /** Commits what is pending for a source, as part of `alone`. Rejects with what the store fails with. */
+  async writeNow(position: Position): Promise<void> {
+    if (!position.pending) return;
+    const stands = await this.#rules.store.commit(new Map([[position.source, position.checkpoint()]]));
+    this.#merge(position, stands.get(position.source));
+  }
+
+  /** Ends all timers. */
+  stop(): void {
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    this.#owed.clear();
+  }
+
+  #schedule(): void {
+    if (this.#writing) return this.#flight.watch();
+    this.#writing = true;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    const taken: Job[] = [];
+    // Rejects only where it was given up.
+    this.alone(() => this.#write(taken)).catch((error: unknown) => {
+      this.#writing = false;
+      this.#failed(taken, error);
+    });
+  }
+
+  async #write(taken: Job[]): Promise<void> {
+    // What is asked for in the same turn is part of it.
+    await undefined;
+    for (const position of this.#owed) if (position.pending && !position.cycle) void this.ask(position).catch(() => {});
+    this.#owed.clear();
+    taken.push(...this.#asked);
     this.#asked = new Map();
-    for (const position of asked.keys()) position.cycle = undefined;
-    await Promise.all([...asked].map(([position, cycle]) => this.#learn(position, cycle)));
-    const jobs = new Map([...asked].filter(([{ known }]) => known).map((job) => [job[0].source, job]));
+    this.#writing = false;
+    for (const [position] of taken) position.cycle = undefined;
+    const jobs = new Map<string, Job>();
+    const unknown = taken.filter(([{ known }]) => !known);
+    if (unknown.length > 0) await Promise.all(unknown.map((job) => this.#start(job)));
+    for (const job of taken) if (job[0].known) jobs.set(job[0].source, job);
     while (jobs.size > 0) await this.#commit(jobs);
+    for (const [position] of taken) this.#host.released(position);
   }
 
   /** Writes and settles all jobs, or takes those out that cannot be written, so that they do not hold up the others. */
-  async #commit(jobs: Map<string, readonly [Position, Cycle]>): Promise<void> {
+  async #commit(jobs: Map<string, Job>): Promise<void> {
     try {
       const batch = new Map<string, Checkpoint>();
-      for (const [source, [position, cycle]] of jobs) {
-        if (position.life === cycle.life && position.pending) batch.set(source, position.checkpoint(this.#rules.now()));
-        else this.#settle(jobs, position, cycle);
+      for (const [source, job] of jobs) {
+        const [position, cycle] = job;
+        if (position.life === cycle.life && position.pending) batch.set(source, position.checkpoint());
+        else this.#settle(jobs, job);
       }
       if (batch.size === 0) return;
       // What a store that has to wait before it writes puts in the place of what it was asked.
       const newest = (source: string): Checkpoint | undefined => {
         const [position, cycle] = jobs.get(source) ?? [];
-        const isStill = position !== undefined && position.life === cycle?.life && position.pending;
-        return isStill ? position.checkpoint(this.#rules.now()) : undefined;
+        return position?.pending && position.life === cycle?.life ? position.checkpoint() : undefined;
       };
       const stands = await this.#rules.store.commit(batch, newest);
-      for (const [source, [position, cycle]] of jobs) {
-        this.#meet(position, cycle, stands.get(source));
-        this.#settle(jobs, position, cycle);
+      this.#attempt = 0;
+      this.#host.health();
+      for (const [source, job] of jobs) {
+        const [position, cycle] = job;
+        this.#merge(position, stands.get(source));
+        if (position.life === cycle.life) position.tell('committed', 'local');
+        position.worked();
+        this.#settle(jobs, job);
       }
     } catch (error) {
       const guilty = error instanceof OffsetError && jobs.get(error.source ?? '');
-      for (const [position, cycle] of guilty ? [guilty] : jobs.values()) {
-        jobs.delete(position.source);
-        this.#failed(position, error, cycle);
-      }
+      const failed = guilty ? [guilty] : [...jobs.values()];
+      for (const [{ source }] of failed) jobs.delete(source);
+      this.#failed(failed, error);
     }
   }
 
-  #settle(jobs: Map<string, unknown>, position: Position, cycle: Cycle): void {
+  #settle(jobs: Map<string, Job>, [position, cycle]: Job): void {
     cycle.resolve(position.life === cycle.life ? 'committed' : 'fenced');
     jobs.delete(position.source);
   }
 
-  /** A tracker that does not know a source yet goes on in the stored epoch from the stored rank. */
-  async #learn(position: Position, cycle: Cycle): Promise<void> {
-    if (position.known) return;
-    try {
-      position.learn(await this.#rules.store.get(position.source));
-    } catch (error) {
-      this.#failed(position, error, cycle);
-    }
-  }
-
-  #meet(position: Position, cycle: Cycle, stands: Checkpoint | undefined): void {
+  #merge(position: Position, stands: Checkpoint | undefined): void {
     const { source } = position;
     if (stands === undefined) throw new StorageError(`the store did not answer for ${quote(source)}`, { source });
     position.lastError = undefined;
-    position.meet(stands, 'local');
-    if (position.life === cycle.life) position.tell('committed', 'local');
+    position.changed();
+    try {
+      position.checkStands(stands);
+    } catch (error) {
+      position.drop();
+      throw error;
+    } finally {
+      // An epoch that this tracker did not begin is somebody else's.
+      position.merge(stands, stands.epoch > position.epoch ? 'remote' : 'local');
+    }
   }
+
+  /** Asks where a source is; what fails concerns that source alone. */
+  async #start(job: Job): Promise<void> {
+    try {
+      await this.#host.start(job[0]);
+    } catch (error) {
+      this.#failed([job], error);
+    }
+  }
+
+  /** Until it is known where the source is, a record that needs no commit waits for that. */
+  #begun(position: Position): Promise<RecordOutcome> {
+    if (position.answer) return position.answer;
+    const { life } = position;
+    const outcome = this.#host
+      .start(position)
+      .then((): RecordOutcome => (position.life === life ? 'pending' : 'fenced'))
+      .finally(() => {
+        position.answer = undefined;
+      });
+    position.answer = outcome;
+    // With a listener for errors, nobody has to await a record.
+    if (this.#host.onError) outcome.catch((error: unknown) => this.#tell(position, error));
+    return outcome;
+  }
+
+  #arm(position: Position): void {
+    position.timer ??= setTimeout(() => {
+      position.timer = undefined;
+      if (position.pending) this.ask(position).catch(() => {});
+    }, this.#triggers.intervalMs);
+  }
+
+  #failed(jobs: readonly Job[], error: unknown): void {
+    const passes = mayPass(error);
+    const whole = !(error instanceof OffsetError && error.source !== undefined);
+    if (whole || passes) this.#host.health(error);
+    for (const [position, cycle] of jobs) {
+      if (position.life === cycle.life) {
+        if (passes) this.#owed.add(position);
+        else if (this.#triggers.intervalMs < Infinity && position.pending) this.#arm(position);
+      }
+      if (this.#host.onError) cycle.promise.catch(() => {});
+      cycle.reject(error);
+      this.#tell(position, error);
+      position.failed(error);
+    }
+    if (!passes) return;
+    const [least, most] = retryDelays;
+    const span = Math.min(most, least * 2 ** this.#attempt++);
+    this.#retryAt = this.#rules.now() + span * (0.5 + Math.random() / 2);
+    this.#armedAt = -1;
+    this.#wait();
+  }
+
+  #tell(position: Position, error: unknown): void {
+    position.lastError = error;
+    position.changed();
+    const { onError } = this.#host;
+    if (onError) guard(() => onError(error, position.source));
+    position.tell('error', 'local', error);
+  }
+
+  /** Has the next try made when its time comes. In a Worker only timers of a living request come, so each sets one. */
+  #wait(): void {
+    const now = this.#rules.now();
+    if (this.#armedAt === now && this.#retry !== undefined) return;
+    this.#armedAt = now;
+    clearTimeout(this.#retry);
+    const delay = Math.max(0, this.#retryAt - now);
+    this.#retry = setTimeout(() => this.#schedule(), delay);
+  }
+}
+
+/** Whether the same may succeed later by itself. What is no error of ours, like a network error, may pass. */
+function mayPass(error: unknown): boolean {
+  if (error instanceof SerializationError) return false;
+  return !(error instanceof OffsetError) || ('retryable' in error && error.retryable === true);
 }

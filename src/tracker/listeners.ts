@@ -5,9 +5,15 @@ import type { TrackerEvent } from './types.ts';
 export class Listeners {
   readonly #all = new Set<(event: TrackerEvent) => void>();
 
+  get any(): boolean {
+    return this.#all.size > 0;
+  }
+
   add(listener: (event: TrackerEvent) => void): () => void {
-    this.#all.add(listener);
-    return () => this.#all.delete(listener);
+    // The same function may be given twice.
+    const own = (event: TrackerEvent): void => listener(event);
+    this.#all.add(own);
+    return () => this.#all.delete(own);
   }
 
   tell(
@@ -17,7 +23,11 @@ export class Listeners {
     offset?: Offset,
     error?: unknown,
   ): void {
-    for (const listener of this.#all) guard(() => listener({ type, origin, source, offset, error }));
+    this.send({ type, origin, source, offset, error });
+  }
+
+  send(event: TrackerEvent): void {
+    for (const listener of this.#all) guard(() => listener(event));
   }
 }
 

@@ -1,10 +1,34 @@
-import { type Checkpoint, type CompareCustom, compareInEpoch, join } from '../checkpoint.ts';
-import { InvalidOffsetError, quote } from '../errors.ts';
-import { type Offset, asOffset, equals, format, isConcrete } from '../offset.ts';
+import { type Checkpoint, type CompareCustom, compareInEpoch, isFence, join } from '../checkpoint.ts';
+import { FencedError, InvalidOffsetError, type OffsetError, quote } from '../errors.ts';
+import { type Offset, asOffset, equals, format, frozenOffset, isConcrete } from '../offset.ts';
 import type { Cycle } from './cycle.ts';
 import type { Rules } from './rules.ts';
-import type { SourceStatus, TrackerEvent } from './types.ts';
-import { Window } from './window.ts';
+import type { RecordOutcome, Role, SourceStatus, TrackerEvent } from './types.ts';
+
+/** Heartbeats between two events add this to the rank. */
+const heartbeatStep = 2 ** -20;
+
+/** What a position knows of a reading. */
+export interface Member {
+  /** The last offset that it recorded, or started at, and the rank there. */
+  last: Offset | undefined;
+  rank: number;
+  readonly inFlight: number;
+  /** The last offset that a ticket was asked for. */
+  readonly newest: Offset | undefined;
+  fence(error: FencedError): void;
+  end(): void;
+}
+
+/** What a tracker knows of a `resume` that reads with it. */
+export interface Run {
+  readonly role: Role | undefined;
+  /** The tracker is being closed. */
+  closed(): void;
+  /** A commit of the source failed, or went through. */
+  failed(error: unknown): void;
+  committed(): void;
+}
 
 /** All that a tracker knows of one source. Whatever moves `committed` is a join. */
 export class Position {
@@ -17,19 +41,35 @@ export class Position {
   epoch = 0;
   /** Whether epoch and rank continue what is stored; until then they count from 0. */
   known = false;
-  /** Somebody else reset the source: nothing is recorded until reading starts again. */
-  fenced = false;
-  /** Counts resets and fences, so that what was under way across one can tell. */
+  /** While the store is asked for the first time: settles when `known` is true, or the store failed. */
+  starting: Promise<void> | undefined;
+  /** What records are answered meanwhile. */
+  answer: Promise<RecordOutcome> | undefined;
+  /** Counts epochs, so that what was under way across two can tell. */
   life = 0;
+  /** A reading was fenced from elsewhere, and nobody has read since. */
+  fenced = false;
 
-  /** Where this reading stands. */
-  #last: Offset | undefined;
-  #rank = 0;
-  /** The furthest recorded; ahead of this reading where an earlier one had got further. */
+  /** The furthest recorded here in this epoch. */
   #head: Offset | undefined;
   #headRank = 0;
   /** Whether `#head` is beyond `committed`. */
   pending = false;
+  feed: string | undefined;
+
+  readonly readings = new Set<Member>();
+  /** The reading of `tracker.record`; one of `readings`. */
+  standing: Member | undefined;
+  readonly runs = new Set<Run>();
+  /** Calls of `read` and `reset` that are under way. */
+  pins = 0;
+  /** Settles when the resets that this tracker has under way have ended. What is heard meanwhile waits in `#heard`. */
+  resetting: Promise<void> | undefined;
+  /** Goes on in the epoch of an own reset, once all that are under way have ended: who recorded before knew nothing of it. */
+  renew: (() => void) | undefined;
+  #resets = 0;
+  #release = (): void => {};
+  #heard: Checkpoint | undefined;
 
   /** The commit that what is recorded now will be part of, once asked for. */
   cycle: Cycle | undefined;
@@ -38,125 +78,241 @@ export class Position {
   firstAt = 0;
   timer: ReturnType<typeof setTimeout> | undefined;
   lastError: unknown;
-  role: SourceStatus['role'];
-
-  window: Window;
-  /** Tickets finished twice, or after their window was void. */
-  voidTickets = 0;
+  /** The head of the feed, and where it was when it last said that this was all. */
+  feedHead: Offset | undefined;
+  upToDateAt: Offset | undefined;
+  snapshot: SourceStatus | undefined;
 
   constructor(source: string, rules: Rules) {
     this.source = source;
     this.#rules = rules;
     this.#compare = rules.store.compare;
-    this.window = new Window(this.source, this.#rules);
   }
 
+  /** Where the next reading starts: the furthest that is recorded here or stored. */
   get recorded(): Offset | undefined {
-    return this.#head ?? this.#last;
+    return this.pending ? this.#head : this.committed?.offset;
   }
 
-  /** @throws InvalidOffsetError for what cannot be recorded here */
-  check(offset: Offset): void {
-    const at = this.window.newest ?? this.#last ?? this.#head ?? this.committed?.offset;
-    this.#checkKind(asOffset(offset, this.source), at);
+  get role(): Role | undefined {
+    let role: Role | undefined;
+    for (const run of this.runs) ({ role } = run);
+    return role;
   }
 
-  /** Takes a checked offset as processed. An offset at or below this reading's place changes nothing. */
-  record(offset: Offset): void {
+  get inFlight(): number {
+    let count = 0;
+    for (const { inFlight } of this.readings) count += inFlight;
+    return count;
+  }
+
+  /** Whether nobody needs what is kept here. */
+  get idle(): boolean {
+    return this.readings.size + this.runs.size + this.pins === 0 && !this.pending && !this.cycle && !this.resetting;
+  }
+
+  /** Has a reading start at the furthest that is recorded or stored. */
+  admit(member: Member): void {
+    member.last = this.recorded;
+    member.rank = this.pending ? this.#headRank : (this.committed?.rank ?? 0);
+    this.readings.add(member);
+  }
+
+  /**
+   * Takes an offset that a reading wants to record.
+   * @throws InvalidOffsetError for what cannot be recorded here
+   */
+  check(offset: Offset, { newest, last }: Member): Offset {
+    asOffset(offset, this.source);
+    this.#checkKind(offset, newest ?? last ?? this.#head);
+    this.#checkKind(offset, this.committed?.offset);
+    return frozenOffset(offset);
+  }
+
+  /** Takes a checked offset as processed. An offset at or below the reading's place changes nothing. */
+  record(member: Member, offset: Offset, heartbeat: boolean): void {
     const { source } = this;
     const compare = this.#compare;
-    if (equals(offset, this.#last)) return;
-    if (compareInEpoch(offset, this.#rank + 1, this.#last, this.#rank, source, compare) <= 0) return;
-    this.#rank++;
-    this.#last = offset;
-    if (compareInEpoch(offset, this.#rank, this.#head, this.#headRank, source, compare) <= 0) return;
+    if (equals(offset, member.last)) return;
+    const whole = Math.floor(member.rank);
+    // Where a million heartbeats come between two events, the last of them share a rank.
+    const rank = heartbeat ? Math.min(member.rank + heartbeatStep, whole + 1 - heartbeatStep) : whole + 1;
+    if (compareInEpoch(offset, rank, member.last, member.rank, source, compare) <= 0) return;
+    member.rank = rank;
+    member.last = offset;
+    if (compareInEpoch(offset, rank, this.#head, this.#headRank, source, compare) <= 0) return;
     this.#head = offset;
-    this.#headRank = this.#rank;
-    this.#weigh();
+    this.#headRank = rank;
+    // What is further than something that is pending is pending.
+    if (!this.pending) this.#updatePending();
+    this.snapshot = undefined;
+    if (this.#rules.listeners.any) this.#rules.listeners.tell('recorded', 'local', source, offset);
   }
 
   /** What is to be committed now. */
-  checkpoint(committedAt: number): Checkpoint {
-    return { epoch: this.epoch, rank: this.#headRank, offset: this.#head, committedAt };
+  checkpoint(): Checkpoint {
+    const { epoch, feed } = this;
+    const committedAt = this.#rules.now();
+    const found = { epoch, rank: this.#headRank, offset: this.#head, committedAt };
+    return Object.freeze(feed === undefined ? found : { ...found, feed });
   }
 
   /**
    * Continues epoch and rank from what is stored, where they are not known yet.
    * @throws InvalidOffsetError where what was recorded is of another kind than what is stored; it is dropped then
    */
-  learn(stored: Checkpoint | undefined): void {
+  adopt(stored: Checkpoint | undefined): void {
     if (this.known) return;
     this.known = true;
+    const rank = stored?.rank ?? 0;
     this.epoch = stored?.epoch ?? 0;
-    this.#rank += stored?.rank ?? 0;
-    this.#headRank += stored?.rank ?? 0;
-    if (stored) this.committed = join(this.committed, stored, this.source, this.#compare);
+    this.feed = stored?.feed ?? this.feed;
+    this.#headRank += rank;
+    for (const member of this.readings) member.rank += rank;
+    this.committed = stored;
+    this.changed();
     try {
       if (this.#head) this.#checkKind(this.#head, stored?.offset);
     } catch (error) {
       this.#head = undefined;
-      this.#last = stored?.offset;
-      this.#rank = stored?.rank ?? 0;
+      for (const member of this.readings) {
+        member.last = stored?.offset;
+        member.rank = rank;
+      }
       throw error;
     } finally {
-      this.#weigh();
+      this.#updatePending();
+      this.#mergeHeard();
     }
   }
 
-  /** Joins a checkpoint met in the store or in a message; one of a later epoch than this tracker's fences the source. */
-  meet(checkpoint: Checkpoint, origin: TrackerEvent['origin']): void {
+  /** Joins a checkpoint that was stored or heard of; one of another epoch than this tracker's fences its readings. */
+  merge(checkpoint: Checkpoint, origin: TrackerEvent['origin']): void {
+    // A reset that is heard of before the epoch is known came after what was recorded here. A fence moves nothing.
+    const isReset = checkpoint.rank === 0 && checkpoint.epoch > 0 && !isFence(checkpoint.epoch);
+    if (this.resetting || !(this.known || isReset)) {
+      this.#heard = this.#join(this.#heard, checkpoint);
+      return;
+    }
     const before = this.committed;
-    const joined = join(before, checkpoint, this.source, this.#compare);
-    // Before its own epoch is known a tracker can tell a reset only by its rank, 0, which no recorded offset has.
-    const later = this.known
-      ? checkpoint.epoch > this.epoch
-      : checkpoint.epoch > 0 && checkpoint.rank === 0 && this.#head !== undefined;
-    if (later) return this.reset(joined, 'remote');
+    const joined = this.#join(before, checkpoint);
+    if (checkpoint.epoch > this.epoch || !this.known) return this.enter(joined, origin);
     this.committed = joined;
-    this.#weigh();
-    if (joined !== before && origin === 'remote') this.tell('committed', origin);
+    this.feed = joined.feed ?? this.feed;
+    if (joined === before) return;
+    this.#updatePending();
+    this.changed();
+    if (origin === 'remote') this.tell('committed', origin);
   }
 
-  /** Takes a reset over, by this tracker or, which fences it, by somebody else. */
-  reset(checkpoint: Checkpoint | undefined, origin: TrackerEvent['origin']): void {
-    this.begin(checkpoint);
-    this.fenced = origin === 'remote';
-    this.tell(checkpoint?.offset ? 'reset' : 'cleared', origin);
-  }
-
-  tell(type: TrackerEvent['type'], origin: TrackerEvent['origin']): void {
-    this.#rules.listeners.tell(type, origin, this.source, this.committed?.offset);
-  }
-
-  /** Starts a new life at a checkpoint (undefined: nothing is stored): all that was recorded before is void. */
-  begin(checkpoint: Checkpoint | undefined): void {
+  /** Goes over to another epoch (undefined: nothing is stored any more). All readings are fenced, all pending is void. */
+  enter(checkpoint: Checkpoint | undefined, origin: TrackerEvent['origin']): void {
+    const fence = checkpoint !== undefined && isFence(checkpoint.epoch);
     this.committed = checkpoint;
     this.known = true;
-    this.#head = undefined;
+    this.epoch = checkpoint?.epoch ?? 0;
     this.life++;
+    this.#head = undefined;
+    this.pending = false;
+    this.feed = checkpoint?.feed;
+    this.feedHead = this.upToDateAt = undefined;
     this.cycle?.resolve('fenced');
     this.cycle = undefined;
-    this.restart();
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.unasked = 0;
+    this.fenced = origin === 'remote' && (this.fenced || this.readings.size > 0);
+    this.changed();
+    const error = new FencedError(this.source, fence ? 'reader' : 'reset');
+    const { readings } = this;
+    for (const member of readings) {
+      readings.delete(member);
+      member.fence(error);
+    }
+    this.tell(fence ? 'fenced' : checkpoint?.offset ? 'reset' : 'cleared', origin);
   }
 
-  /** Starts reading at what is committed. What is pending in this epoch stays pending: it was processed. */
-  restart(): void {
-    const { committed } = this;
-    this.epoch = committed?.epoch ?? 0;
-    this.#rank = committed?.rank ?? 0;
-    this.#last = committed?.offset;
-    this.fenced = false;
-    this.drop();
-    this.#weigh();
+  /** A reset of this tracker's own is under way; ends with the promise. */
+  holdFor(reset: Promise<unknown>): void {
+    this.#resets++;
+    // One promise for all of them, so that those who wait go on in the order in which they came.
+    this.resetting ??= new Promise((resolve) => (this.#release = resolve));
+    const ended = (): void => {
+      if (--this.#resets > 0) return;
+      this.resetting = undefined;
+      const { renew } = this;
+      this.renew = undefined;
+      renew?.();
+      this.#mergeHeard();
+      this.#release();
+    };
+    reset.then(ended, ended);
   }
 
-  /** The tickets that have begun are void. */
+  tell(type: TrackerEvent['type'], origin: TrackerEvent['origin'], error?: unknown): void {
+    this.#rules.listeners.tell(type, origin, this.source, this.committed?.offset, error);
+  }
+
+  /** A commit went through, or failed. */
+  worked(): void {
+    for (const run of this.runs) run.committed();
+  }
+
+  failed(error: unknown): void {
+    for (const run of this.runs) run.failed(error);
+  }
+
+  /** The tracker is being closed: all that reads here ends. */
+  end(): void {
+    for (const run of this.runs) run.closed();
+    for (const member of this.readings) member.end();
+  }
+
+  changed(): void {
+    this.snapshot = undefined;
+  }
+
+  /** What was recorded cannot be stored beside what stands. */
   drop(): void {
-    this.window.drop();
-    this.window = new Window(this.source, this.#rules);
+    this.#head = undefined;
+    this.pending = false;
+    for (const member of this.readings) {
+      member.last = this.committed?.offset;
+      member.rank = this.committed?.rank ?? 0;
+    }
+    this.changed();
   }
 
-  #weigh(): void {
+  /** @throws InvalidOffsetError for two kinds that both name an event */
+  #checkKind(offset: Offset, at: Offset | undefined): void {
+    if (isConcrete(offset) && (at === undefined || at.kind === offset.kind || !isConcrete(at))) return;
+    throw new InvalidOffsetError(
+      `${quote(this.source)} ${at ? `is at '${format(at)}' and` : ''} cannot take '${format(offset)}': record offsets of one kind, or reset the source`,
+      { source: this.source },
+    );
+  }
+
+  /** Whether the store holds something that what is recorded here cannot stand beside. */
+  checkStands(stands: Checkpoint): void {
+    if (this.#head && stands.offset && stands.epoch === this.epoch) this.#checkKind(this.#head, stands.offset);
+  }
+
+  #mergeHeard(): void {
+    const heard = this.#heard;
+    this.#heard = undefined;
+    if (!heard) return;
+    try {
+      this.merge(heard, 'remote');
+    } catch (error) {
+      this.tell('error', 'local', error as OffsetError);
+    }
+  }
+
+  #join(stored: Checkpoint | undefined, incoming: Checkpoint): Checkpoint {
+    return join(stored, incoming, this.source, this.#compare);
+  }
+
+  #updatePending(): void {
     const { committed } = this;
     this.pending =
       this.#head !== undefined &&
@@ -164,13 +320,5 @@ export class Position {
         !this.known ||
         committed.epoch < this.epoch ||
         compareInEpoch(this.#head, this.#headRank, committed.offset, committed.rank, this.source, this.#compare) > 0);
-  }
-
-  #checkKind(offset: Offset, at: Offset | undefined): void {
-    if (isConcrete(offset) && (at === undefined || at.kind === offset.kind || !isConcrete(at))) return;
-    throw new InvalidOffsetError(
-      `${quote(this.source)} ${at ? `is at '${format(at)}' and` : ''} cannot take '${format(offset)}': record offsets of one kind, or reset the source`,
-      { source: this.source },
-    );
   }
 }

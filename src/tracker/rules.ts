@@ -7,8 +7,8 @@ export interface Rules {
   readonly listeners: Listeners;
   /** The clock, in ms. */
   readonly now: () => number;
-  /** Tickets of a source from the oldest unfinished to the newest. */
+  /** Tickets of a reading from the oldest unfinished to the newest. */
   readonly maxInFlight: number;
-  /** Ms after which a ticket that holds the watermark up is reported, once. */
+  /** Ms after which a ticket that blocks the watermark is reported, once. */
   readonly stuckAfterMs: number;
 }

@@ -1,102 +1,158 @@
-/// <reference lib="esnext.disposable" preserve="true" />
-import type { Checkpoint } from '../checkpoint.ts';
-import { OffsetError, SourceNotFoundError, quote } from '../errors.ts';
-import { type Offset, asOffset, earliest, equals, latest } from '../offset.ts';
+import { FencedError, OffsetError, quote } from '../errors.ts';
+import { type Offset, asOffset } from '../offset.ts';
 import type { OffsetStore, StoreChange } from '../store.ts';
 import { Committer } from './committer.ts';
-import type { Cycle } from './cycle.ts';
-import { watchPage } from './page-life.ts';
-import { Listeners, guard } from './listeners.ts';
-import { Position } from './position.ts';
+import { Epochs } from './epochs.ts';
+import { Health } from './health.ts';
+import { Listeners } from './listeners.ts';
+import { PageLife } from './page-life.ts';
+import type { Position } from './position.ts';
+import { Positions } from './positions.ts';
+import { SourceReading, asyncDispose } from './reading.ts';
+import { startOf } from './reset-policy.ts';
 import type { Rules } from './rules.ts';
-import { type Triggers, triggersOf } from './strategy.ts';
-import type { CommitOutcome, RecordOutcome, SourceStatus, Ticket, TrackerEvent, TrackerOptions } from './types.ts';
-import type { Entry, Window } from './window.ts';
+import { Runs } from './runs.ts';
+import { snapshot } from './status.ts';
+import { triggersOf } from './strategy.ts';
+import type {
+  BeginOptions,
+  CommitOutcome,
+  ReadOptions,
+  Reading,
+  RecordOptions,
+  RecordOutcome,
+  SourceStatus,
+  Ticket,
+  TrackerEvent,
+  TrackerOptions,
+} from './types.ts';
 
-// Not every supported browser has the symbol; code that `await using` is compiled to falls back on this one too.
-const asyncDispose: typeof Symbol.asyncDispose = /* @__PURE__ */ (() =>
-  Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose'))() as typeof Symbol.asyncDispose;
-
-/** Records how far event feeds were processed, commits it to a store, and says where to go on. */
-export class OffsetTracker {
-  readonly store: OffsetStore;
+/**
+ * Records how far event feeds were processed, commits it to a store, and says where to go on.
+ * @example
+ * const tracker = new OffsetTracker(new InMemoryOffsetStore());
+ * const reading = await tracker.read('orders');
+ * await reading.record(Offset.sequence(1));
+ * await reading.close();
+ */
+export class OffsetTracker<S extends OffsetStore = OffsetStore> {
+  readonly store: S;
   readonly #options: TrackerOptions;
-  readonly #triggers: Triggers;
   readonly #rules: Rules;
   readonly #committer: Committer;
-  readonly #positions = new Map<string, Position>();
-  /** One answer for all, so that a record allocates nothing. */
-  readonly #answers = {
-    pending: Promise.resolve('pending' as const),
-    committed: Promise.resolve('committed' as const),
-    fenced: Promise.resolve('fenced' as const),
-  };
+  readonly #epochs: Epochs;
+  readonly #positions: Positions;
+  readonly #host;
   #stop: (() => void) | undefined;
-  #closing: Promise<void> | undefined;
+  #closing = false;
   #closed = false;
-  #degraded: Error | undefined;
+  /** Resets that are under way. */
+  readonly #resets = new Set<Promise<void>>();
+  #ending: Promise<void> | undefined;
+  readonly #page: PageLife;
+  readonly #health: Health;
+  /** @internal For `resume`. */
+  readonly runs: Runs;
+  #unknown: SourceStatus | undefined;
 
-  /** @throws TypeError for options that make no sense */
-  constructor(store: OffsetStore, options: TrackerOptions = {}) {
+  /**
+   * @param store where checkpoints live; it stays open when the tracker is closed
+   * @throws TypeError for what is no store, and for options that make no sense
+   */
+  constructor(store: S, options: TrackerOptions = {}) {
+    // A remote stub answers every property with a function.
+    if (typeof store?.capabilities?.durability !== 'string') {
+      throw new TypeError(`${quote(store)} is no store: give one with capabilities, as an OffsetStore has them`);
+    }
     this.store = store;
     this.#options = options;
-    this.#triggers = triggersOf(options.strategy ?? 'auto');
     const { maxInFlight = 1024, stuckAfterMs = 60_000, now = Date.now } = options;
     if (!(maxInFlight >= 1)) throw new TypeError(`maxInFlight ${maxInFlight}: give 1 or more`);
     this.#rules = { store, listeners: new Listeners(), now, maxInFlight, stuckAfterMs };
-    this.#committer = new Committer(this.#rules, (position, error, cycle) => this.#failed(position, error, cycle));
+    this.#positions = new Positions(this.#rules);
+    this.#health = new Health(this.#rules.listeners);
+    this.runs = new Runs(this.#positions, this.#rules.listeners);
+    this.#page = new PageLife(store, this.#positions, {
+      hide: () => this.commitAll().catch(() => {}),
+      refresh: (position) => this.#epochs.start(position),
+    });
+    const host = {
+      onError: options.onError,
+      start: (position: Position) => this.#epochs.start(position),
+      health: (error?: unknown) => this.#health.committed(error as Error | undefined),
+      released: (position: Position) => this.#positions.release(position),
+      page: this.#page,
+    };
+    this.#committer = new Committer(this.#rules, triggersOf(options.strategy ?? 'auto'), host);
+    this.#epochs = new Epochs(this.#rules, this.#committer);
+    this.#host = { ...host, rules: this.#rules, committer: this.#committer };
   }
 
   /**
-   * Where to start reading, strictly after it: the committed offset, read from the store; else what the reset policy
-   * says. Reading starts again here: open tickets are void, and a fenced source may be recorded again. To look without
-   * meaning to read there is `status`.
+   * The committed offset of a source, as the store has it; else what the reset policy says. It only looks: to read there is
+   * `read`, and `status` does not ask the store.
    * @throws SourceNotFoundError under the policy 'none'; StorageError or SerializationError where the store cannot be read
    */
   async getOffset(source: string): Promise<Offset> {
-    const position = this.#position(source);
-    const before = position.committed;
-    const stored = await this.store.get(source);
-    position.learn(stored);
-    if (stored) position.meet(stored, 'remote');
-    // What a strong store no longer holds, though nothing moved since it was asked, was removed by clearAll elsewhere.
-    const removed = before && position.committed === before && (stored?.epoch ?? -1) < before.epoch;
-    if (removed && this.store.capabilities.consistency === 'strong') position.begin(stored);
-    position.restart();
-    return position.committed?.offset ?? this.#policy(source);
+    this.#start();
+    if (typeof source !== 'string') throw new TypeError(`a source is a string, found ${quote(source)}`);
+    return (await this.store.get(source))?.offset ?? startOf(source, this.#options.resetPolicy);
   }
 
   /**
-   * Says that an event has been processed, and all before it. An offset at or below what is recorded changes nothing.
-   * @returns see {@link RecordOutcome}; rejects with InvalidOffsetError for an offset that does not fit the source, and,
-   * where this record triggers a commit, with what that fails with: the offset stays pending then
+   * Begins to read a source: at the furthest that the store holds or this tracker has recorded, else where the reset policy
+   * says.
+   * @throws SourceNotFoundError under the policy 'none'; StorageError or SerializationError where the store cannot be read
    */
-  record(source: string, offset: Offset): Promise<RecordOutcome> {
+  async read(source: string, { fence = false }: ReadOptions = {}): Promise<Reading> {
+    const position = this.#enter(source);
     try {
-      const position = this.#position(source);
-      if (position.fenced) return this.#answers.fenced;
-      if (position.window.size > 0) return this.begin(source, offset).done();
-      position.check(offset);
-      position.record(offset);
-      return this.#recorded(position, 1);
+      for (;;) {
+        while (position.resetting) await position.resetting;
+        await (fence ? this.#epochs.fence(position) : this.#epochs.refresh(position));
+        const { life } = position;
+        const from = position.recorded ?? (await startOf(source, this.#options.resetPolicy));
+        if (this.#closing) throw new OffsetError('closed', 'the tracker is being closed: make a new one', { source });
+        if (life === position.life && !position.resetting) return this.#begin(position, from);
+      }
+    } finally {
+      this.#positions.leave(position);
+    }
+  }
+
+  /**
+   * Says that an event has been processed, and all before it. An offset at or below what is recorded changes nothing. After
+   * somebody else's reset it answers 'fenced' until `read` or a reset of this tracker's own.
+   * @returns see {@link RecordOutcome}; rejects as `reading.record` does
+   */
+  record(source: string, offset: Offset, options?: RecordOptions): Promise<RecordOutcome> {
+    try {
+      return this.#standing(source).record(offset, options);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
+  /** Begins an event that may finish in any order with others, as `reading.begin` does. */
+  async begin(source: string, offset: Offset, options?: BeginOptions): Promise<Ticket> {
+    return this.#standing(source).begin(offset, options);
+  }
+
   /** Commits what is pending for a source; 'none' where nothing is. Rejects with what the store fails with. */
   async commit(source: string): Promise<CommitOutcome | 'none'> {
-    const position = this.#position(source);
-    if (position.fenced) return 'fenced';
-    return position.pending ? this.#committer.ask(position) : 'none';
+    this.#checkOpen();
+    const position = this.#positions.get(source);
+    if (position?.fenced) return 'fenced';
+    return position?.pending ? this.#committer.ask(position, true) : 'none';
   }
 
   /** Commits all that is pending in one store write. Rejects with the first failure, after all others have ended. */
   async commitAll(): Promise<Map<string, CommitOutcome>> {
     this.#checkOpen();
     const asked = new Map<string, Promise<CommitOutcome>>();
-    for (const [source, position] of this.#positions) {
-      if (position.pending) asked.set(source, this.#committer.ask(position));
+    for (const position of this.#positions.all()) {
+      const { source } = position;
+      if (position.pending) asked.set(source, this.#committer.ask(position, true));
     }
     await Promise.allSettled(asked.values());
     const outcomes = new Map<string, CommitOutcome>();
@@ -105,17 +161,17 @@ export class OffsetTracker {
   }
 
   /**
-   * Sets a source to an offset on purpose, back or forward, for all who share the store: a new epoch begins. Whatever
-   * others had pending for it is void.
+   * Sets a source to an offset on purpose, back or forward, for all who share the store: a new epoch begins, and every
+   * reading of the source is fenced, this tracker's own too.
    * @throws InvalidOffsetError for what is no offset; what the store fails with
    */
   async reset(source: string, offset: Offset): Promise<void> {
-    await this.#begin(source, asOffset(offset, source));
+    await this.#tracked(this.#reset(source, { offset: asOffset(offset, source) }));
   }
 
   /** Forgets a source: reading starts where the reset policy says. Leaves a tombstone, which no late writer can undo. */
   async clear(source: string): Promise<void> {
-    await this.#begin(source, undefined);
+    await this.#tracked(this.#reset(source, {}));
   }
 
   /**
@@ -124,111 +180,162 @@ export class OffsetTracker {
    */
   async clearAll(): Promise<void> {
     this.#start();
-    await this.#committer.alone(() => this.store.clearAll());
-    this.#cleared('local');
+    const clearing = this.#committer.alone(async () => {
+      await this.store.clearAll();
+      // Before the next commit begins, which would bring back what is void.
+      this.#cleared('local');
+    });
+    await this.#tracked(clearing);
   }
 
   /** The committed offsets of all sources in the store. */
   async getAllCommitted(): Promise<Map<string, Offset>> {
     this.#start();
-    const offsets = new Map<string, Offset>();
-    for (const [source, { offset }] of await this.store.getAll()) if (offset) offsets.set(source, offset);
-    return offsets;
+    return new Map(
+      [...(await this.store.getAll())].flatMap(([source, { offset }]) => (offset ? [[source, offset] as const] : [])),
+    );
   }
 
   /** What is recorded and not yet durable, and nothing else. */
   getAllPending(): Map<string, Offset> {
     const offsets = new Map<string, Offset>();
-    for (const [source, { pending, recorded }] of this.#positions) {
+    for (const { source, pending, recorded } of this.#positions.all())
       if (pending && recorded) offsets.set(source, recorded);
-    }
     return offsets;
   }
 
-  /**
-   * Begins an event that may finish in any order with others; call it in the order of the feed. Only the watermark, the
-   * last offset before which all have finished, is recorded.
-   * @throws OffsetError 'in-flight' at `maxInFlight`: await `ready` first; InvalidOffsetError as `record`
-   */
-  begin(source: string, offset: Offset): Ticket {
-    const position = this.#position(source);
-    const { window, fenced } = position;
-    if (!fenced) position.check(offset);
-    if (window.full) {
-      throw new OffsetError('in-flight', `${window.size} events of ${quote(source)} in flight: await ready() first`, {
-        source,
-      });
-    }
-    const entry = fenced ? undefined : window.begin(offset);
-    return {
-      offset,
-      done: () => this.#finish(position, window, entry, 'done'),
-      abandon: () => void this.#finish(position, window, entry, 'abandoned'),
-    };
-  }
-
-  /** Resolves when one more ticket may begin. */
-  async ready(source: string): Promise<void> {
-    await this.#position(source).window.room();
-  }
-
-  /** Listens to commits, resets and troubles, here and elsewhere. @returns a function that ends it */
+  /** Listens to every change that `status` shows, here and elsewhere. @returns a function that ends it */
   subscribe(listener: (event: TrackerEvent) => void): () => void {
     this.#start();
     return this.#rules.listeners.add(listener);
   }
 
-  /** What is known of a source, without asking the store. */
+  /** What is known of a source, without asking the store. The same object until something in it changes. */
   status(source: string): SourceStatus {
-    const { committed, recorded, pending, window, epoch, fenced, voidTickets, lastError, role } = this.#at(source);
-    return {
-      recorded,
-      committed: committed?.offset,
-      pending: pending ? recorded : undefined,
-      inFlight: window.open,
-      lastCommitAt: committed?.committedAt,
-      epoch,
-      fenced,
-      voidTickets,
-      lastError,
-      degraded: this.#degraded,
-      role,
-    };
+    const { degraded } = this;
+    const position = this.#positions.get(source);
+    const before = position ? position.snapshot : this.#unknown;
+    if (before && before.degraded === degraded) return before;
+    const found = snapshot(position, degraded);
+    if (position) position.snapshot = found;
+    else this.#unknown = found;
+    return found;
   }
 
-  /** Commits all that is pending, then lets go of timers, page and store events; the store stays open for others. */
+  /**
+   * Ends all readings, commits until nothing is pending, then releases timers, page and store events; the store stays open
+   * for others. Records are refused from the call on. Where the store fails it rejects, keeps what is pending, and may be
+   * called again.
+   */
   close(): Promise<void> {
-    return (this.#closing ??= this.commitAll().then(
-      () => this.#letGo(),
-      (error: unknown) => {
-        this.#letGo();
-        throw error;
-      },
-    ));
+    this.#ending ??= this.#end().catch((error: unknown) => {
+      this.#ending = undefined;
+      throw error;
+    });
+    return this.#ending;
   }
 
   [asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  /** @internal For `resume`: which part this tab has in reading a source. */
-  setRole(source: string, role: SourceStatus['role']): void {
-    this.#at(source).role = role;
+  /** Why the store does not work at the moment. */
+  get degraded(): Error | undefined {
+    return this.#health.failure;
   }
 
-  #position(source: string): Position {
-    this.#start();
-    return this.#at(source);
-  }
-
-  #at(source: string): Position {
-    let position = this.#positions.get(source);
-    if (position === undefined) {
-      if (typeof source !== 'string') throw new TypeError(`a source is a string, found ${quote(source)}`);
-      position = new Position(source, this.#rules);
-      this.#positions.set(source, position);
+  /** @internal Reads where the store cannot be asked. */
+  async readBlind(source: string): Promise<Reading> {
+    const position = this.#enter(source);
+    try {
+      return this.#begin(position, position.recorded ?? (await startOf(source, this.#options.resetPolicy)));
+    } finally {
+      this.#positions.leave(position);
     }
-    return position;
+  }
+
+  /** A source somebody is about to read: it is kept until `leave`. */
+  #enter(source: string): Position {
+    this.#start();
+    if (this.#closing) throw new OffsetError('closed', 'the tracker is being closed: make a new one', { source });
+    return this.#positions.enter(source);
+  }
+
+  #begin(position: Position, from: Offset): SourceReading {
+    position.fenced = false;
+    const { standing } = position;
+    if (standing && !position.readings.has(standing)) position.standing = undefined;
+    position.changed();
+    const reading = new SourceReading(position, this.#host);
+    reading.from = from;
+    return reading;
+  }
+
+  /** The tracker's own reading, for records by source. */
+  #standing(source: string): SourceReading {
+    const before = this.#positions.get(source)?.standing;
+    if (before) return before as SourceReading;
+    const position = this.#enter(source);
+    const standing = this.#renew(position);
+    if (position.fenced || position.renew) {
+      // Nobody has read since.
+      position.readings.delete(standing);
+      standing.fence(new FencedError(source, 'reset'));
+    }
+    this.#positions.leave(position);
+    // Asked at once: what is recorded after this moment is not to jump over a reset.
+    if (!position.known) this.#epochs.start(position).catch(() => {});
+    return standing;
+  }
+
+  #renew(position: Position): SourceReading {
+    const standing = new SourceReading(position, this.#host);
+    position.standing = standing;
+    return standing;
+  }
+
+  async #reset(source: string, at: { readonly offset?: Offset }): Promise<void> {
+    const position = this.#enter(source);
+    const begun = this.#epochs.reset(position, at, () => void this.#renew(position));
+    position.holdFor(begun);
+    try {
+      await begun;
+      await position.resetting;
+    } finally {
+      this.#positions.leave(position);
+    }
+  }
+
+  async #tracked(reset: Promise<void>): Promise<void> {
+    this.#resets.add(reset);
+    try {
+      await reset;
+    } finally {
+      this.#resets.delete(reset);
+    }
+  }
+
+  #changed(change: StoreChange): void {
+    switch (change.type) {
+      case 'commit':
+        for (const [source, checkpoint] of change.batch) this.#positions.heard(source, checkpoint);
+        break;
+      case 'clearAll':
+        this.#cleared('remote');
+        break;
+      case 'health':
+        this.#health.told(change.error);
+    }
+  }
+
+  #cleared(origin: TrackerEvent['origin']): void {
+    this.#positions.forget();
+    for (const position of this.#positions.all()) {
+      const { standing } = position;
+      position.enter(undefined, origin);
+      if (standing && origin === 'local') this.#renew(position);
+      this.#positions.release(position);
+    }
   }
 
   /** Not in the constructor: a Worker may make its tracker in global scope, where nothing may be started. */
@@ -236,11 +343,7 @@ export class OffsetTracker {
     this.#checkOpen();
     if (this.#stop) return;
     const unsubscribe = this.store.subscribe?.((change) => this.#changed(change));
-    const unwatch = watchPage({
-      hide: () => this.commitAll().catch(() => {}),
-      leave: () => this.#leave(),
-      restore: () => this.#restore(),
-    });
+    const unwatch = this.#page.watch();
     this.#stop = () => {
       unwatch();
       unsubscribe?.();
@@ -251,135 +354,16 @@ export class OffsetTracker {
     if (this.#closed) throw new OffsetError('closed', 'the tracker is closed: make a new one');
   }
 
-  #recorded(position: Position, count: number): Promise<RecordOutcome> {
-    if (!position.pending) {
-      position.unasked = 0;
-      return this.#answers.committed;
-    }
-    const { every, intervalMs } = this.#triggers;
-    const timed = intervalMs < Infinity;
-    if (position.unasked === 0 && timed) position.firstAt = this.#rules.now();
-    position.unasked += count;
-    if (position.unasked >= every || (timed && this.#rules.now() - position.firstAt >= intervalMs)) {
-      return this.#committer.ask(position);
-    }
-    if (timed) this.#arm(position);
-    return this.#answers.pending;
-  }
-
-  #arm(position: Position): void {
-    position.timer ??= setTimeout(() => {
-      position.timer = undefined;
-      if (position.pending) this.#committer.ask(position).catch(() => {});
-    }, this.#triggers.intervalMs);
-  }
-
-  #failed(position: Position, error: unknown, cycle: Cycle): void {
-    const { source } = position;
-    position.lastError = error;
-    if (this.#triggers.intervalMs < Infinity && position.pending && !this.#closing) this.#arm(position);
-    const { onError } = this.#options;
-    if (onError) {
-      cycle.promise.catch(() => {});
-      guard(() => onError(error, source));
-    }
-    cycle.reject(error);
-    this.#rules.listeners.tell('error', 'local', source, undefined, error);
-  }
-
-  #finish(
-    position: Position,
-    window: Window,
-    entry: Entry | undefined,
-    state: 'done' | 'abandoned',
-  ): Promise<RecordOutcome> {
-    if (!entry || position.window !== window) {
-      position.voidTickets++;
-      return this.#answers.fenced;
-    }
-    const passed = window.finish(entry, state, position);
-    if (passed === undefined) position.voidTickets++;
-    return passed ? this.#recorded(position, passed) : this.#answers.pending;
-  }
-
-  /** With no commit under way, whose answer could not be told from a reset by somebody else. */
-  #begin(source: string, offset: Offset | undefined): Promise<void> {
-    const position = this.#position(source);
-    return this.#committer.alone(async () => {
-      for (;;) {
-        const stored = await this.store.get(source);
-        const epoch = Math.max(stored?.epoch ?? 0, position.committed?.epoch ?? 0) + 1;
-        const mine: Checkpoint = { epoch, rank: 0, offset, committedAt: this.#rules.now() };
-        const stands = (await this.store.commit(new Map([[source, mine]]))).get(source);
-        // Another reset of the same epoch may have won: ours came later, so it goes on top.
-        if (stands?.epoch !== epoch || stands.rank !== 0 || !equals(stands.offset, offset)) continue;
-        const heard = position.committed;
-        // One of a later epoch has been heard of meanwhile. Of a source that is not known yet it has fenced nothing.
-        if (heard && heard.epoch > epoch) return position.known ? undefined : position.reset(heard, 'remote');
-        position.reset(mine, 'local');
-        // Others may have gone on from this reset before its answer came.
-        if (heard?.epoch === epoch) position.meet(heard, 'remote');
-        return;
-      }
-    });
-  }
-
-  #changed(change: StoreChange): void {
-    switch (change.type) {
-      case 'commit':
-        for (const [source, checkpoint] of change.batch) this.#position(source).meet(checkpoint, 'remote');
-        break;
-      case 'clearAll':
-        this.#cleared('remote');
-        break;
-      case 'health':
-        this.#degraded = change.error;
-        this.#rules.listeners.tell(
-          change.error ? 'degraded' : 'recovered',
-          'local',
-          undefined,
-          undefined,
-          change.error,
-        );
-    }
-  }
-
-  #cleared(origin: TrackerEvent['origin']): void {
-    for (const position of this.#positions.values()) position.reset(undefined, origin);
-  }
-
-  #leave(): void {
-    const batch = new Map<string, Checkpoint>();
-    for (const [source, position] of this.#positions) {
-      if (position.pending) batch.set(source, position.checkpoint(this.#rules.now()));
-    }
-    if (batch.size > 0) this.store.commitOnHide?.(batch);
-    this.store.suspend?.();
-  }
-
-  #restore(): void {
-    this.store.wake?.();
-    for (const position of this.#positions.values()) {
-      this.store.get(position.source).then(
-        (stored) => stored && position.meet(stored, 'remote'),
-        (error: unknown) => this.#rules.listeners.tell('error', 'local', position.source, undefined, error),
-      );
-    }
-  }
-
-  async #policy(source: string): Promise<Offset> {
-    const { resetPolicy = 'earliest' } = this.#options;
-    if (resetPolicy === 'none') throw new SourceNotFoundError(source);
-    if (typeof resetPolicy === 'function') return asOffset(await resetPolicy(source), source);
-    return asOffset({ earliest, latest }[resetPolicy], source);
-  }
-
-  #letGo(): void {
+  async #end(): Promise<void> {
+    if (this.#closed) return;
+    this.#closing = true;
+    for (const position of this.#positions.all()) position.end();
+    // Resets that are under way end first, and whoever awaits them knows.
+    await Promise.allSettled(this.#resets);
+    while (this.getAllPending().size > 0) await this.commitAll();
     this.#closed = true;
     this.#stop?.();
-    for (const position of this.#positions.values()) {
-      clearTimeout(position.timer);
-      position.drop();
-    }
+    this.#committer.stop();
+    for (const { timer } of this.#positions.all()) clearTimeout(timer);
   }
 }

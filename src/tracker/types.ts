@@ -1,12 +1,13 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { Offset } from '../offset.ts';
 import type { Strategy } from './strategy.ts';
 
-/** What became of recorded offsets: durable, or void because the source was reset. */
+/** What became of recorded offsets: durable, or void because the source is in another epoch. */
 export type CommitOutcome = 'committed' | 'fenced';
 
 /**
  * What became of a record: 'pending', to be committed later; 'committed', an offset at or beyond it is durable; 'fenced',
- * the source was reset elsewhere and nothing is recorded until `getOffset` says where to start again.
+ * the source was reset or taken over, and nothing that this reading records counts any more.
  */
 export type RecordOutcome = 'pending' | CommitOutcome;
 
@@ -19,9 +20,9 @@ export interface TrackerOptions {
   readonly strategy?: Strategy;
   /** Where to start where nothing is committed; default 'earliest'. */
   readonly resetPolicy?: ResetPolicy;
-  /** How many tickets of a source may be between the oldest unfinished and the newest; default 1024. */
+  /** How many tickets of a reading may be between the oldest unfinished and the newest; default 1024. */
   readonly maxInFlight?: number;
-  /** After how many ms a ticket that holds the watermark up raises a 'blocked' event; default 60,000. */
+  /** After how many ms a ticket that blocks the watermark raises a 'blocked' event; default 60,000. */
   readonly stuckAfterMs?: number;
   /**
    * Called for every commit that failed, once a source. With it, a failed record that nobody awaits causes no unhandled
@@ -32,29 +33,89 @@ export interface TrackerOptions {
   readonly now?: () => number;
 }
 
+/** Options of `tracker.read`. */
+export interface ReadOptions {
+  /**
+   * Whether to begin a new epoch where the source stands, so that nothing that an older reading does, here or elsewhere,
+   * counts any more. Default false: readings share the epoch.
+   */
+  readonly fence?: boolean;
+}
+
+/** Options of a record. */
+export interface RecordOptions {
+  /**
+   * Whether the place moves without an event, past events that the server left out. A heartbeat comes after its event and
+   * before the next, and never outranks an event. Default false.
+   */
+  readonly heartbeat?: boolean;
+}
+
+/** Options of `reading.begin`. */
+export interface BeginOptions extends RecordOptions {
+  /** Ends the wait for room: the call rejects with the signal's reason, and its place goes to the next. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * One pass over a source, from where it starts to its end; `tracker.read` makes one. Once the source is in another epoch,
+ * by a reset or by another reading that fences, it is fenced: whatever it is asked answers 'fenced', for ever.
+ */
+export interface Reading extends AsyncDisposable {
+  readonly source: string;
+  /** Where to start: read strictly after it. */
+  readonly from: Offset;
+  /**
+   * Aborted when the reading is fenced or closed. The reason is a FencedError, whose `by` says whether it was a reset or
+   * another reader, or an OffsetError of code 'closed'.
+   */
+  readonly signal: AbortSignal;
+  /**
+   * Says that an event has been processed, and all before it. An offset at or below what is recorded changes nothing.
+   * Rejects with InvalidOffsetError for an offset that does not fit the source, with code 'closed' after `close`, and,
+   * where this record triggers a commit, with what that fails with: the offset stays pending then.
+   */
+  record(offset: Offset, options?: RecordOptions): Promise<RecordOutcome>;
+  /**
+   * Begins an event that may finish in any order with others; call it in the order of the feed. Waits while `maxInFlight`
+   * are under way, in the order of the calls. Only the watermark, the last offset before which all have finished, is
+   * recorded. Rejects as `record`, and with code 'in-flight' where an abandoned event blocks all room.
+   */
+  begin(offset: Offset, options?: BeginOptions): Promise<Ticket>;
+  /** Commits what is pending for the source; 'none' where nothing is. Rejects with what the store fails with. */
+  commit(): Promise<CommitOutcome | 'none'>;
+  /** Ends the reading and commits what is pending. Where that fails it rejects, and may be called again. */
+  close(): Promise<void>;
+}
+
 /** An event that has begun and not yet finished. */
 export interface Ticket {
   readonly offset: Offset;
-  /**
-   * The event is processed. 'pending' while an earlier one holds the watermark up. Calling it twice, or after a reset,
-   * changes nothing and is counted in `status().voidTickets`.
-   */
+  /** The event is processed. 'pending' while an earlier one blocks the watermark. A second call changes nothing. */
   done(): Promise<RecordOutcome>;
-  /**
-   * The event is given up unprocessed: the watermark stays before it, so that the next reading (`getOffset`) starts
-   * there again.
-   */
+  /** The event is given up unprocessed: the watermark stays before it, so that the next reading begins it again. */
   abandon(): void;
 }
 
 /** What a tracker tells its subscribers. */
 export interface TrackerEvent {
   readonly type:
+    | 'recorded'
     | 'committed'
     | 'reset'
     | 'cleared'
-    /** A ticket has held the watermark up for `stuckAfterMs`; `offset` is its event. */
+    /** A reading began a new epoch at the place where the source stands. */
+    | 'fenced'
+    /** `status().role` changed. */
+    | 'role'
+    /** How far the feed is, or whether it is caught up with, changed. */
+    | 'progress'
+    /** A ticket has blocked the watermark for `stuckAfterMs`; `offset` is its event. */
     | 'blocked'
+    /** Something works less well than it seems; `message` says what, and `code` which it is. Once a reading and code. */
+    | 'warning'
+    /** An event that could not be processed was left out, as `onFailed` said; `offset` is its own. */
+    | 'skipped'
     /** The store stopped working. */
     | 'degraded'
     /** The store works again. */
@@ -67,9 +128,15 @@ export interface TrackerEvent {
   /** Whether this tracker did it, or another tab or process. */
   readonly origin: 'local' | 'remote';
   readonly error?: unknown;
+  /** Which warning it is. */
+  readonly code?: string | undefined;
+  readonly message?: string | undefined;
 }
 
-/** What a tracker knows of a source, without asking the store. */
+/** Which part a tab has in reading a source under `exclusive`. */
+export type Role = 'reader' | 'waiting';
+
+/** What a tracker knows of a source, without asking the store. The same object until something in it changes. */
 export interface SourceStatus {
   /** The furthest recorded in this epoch. */
   readonly recorded: Offset | undefined;
@@ -82,14 +149,20 @@ export interface SourceStatus {
   /** When `committed` was committed, in ms since the Unix epoch. */
   readonly lastCommitAt: number | undefined;
   readonly epoch: number;
-  /** Somebody else reset the source, and reading has not started again. */
+  /** A reading of this tracker was fenced by somebody else, and nobody has read again since. */
   readonly fenced: boolean;
-  /** Tickets that were finished twice, or after a reset. */
-  readonly voidTickets: number;
+  /** Under `resume(…, { exclusive: true })`: whether this tab reads the source, or waits for the one that does. */
+  readonly role: Role | undefined;
   /** Why the last commit failed; undefined once one has gone through. */
   readonly lastError: unknown;
   /** Why the store does not work at the moment. */
   readonly degraded: Error | undefined;
-  /** Under `resume(…, { exclusive: true })`: whether this tab reads the source, or waits for the one that does. */
-  readonly role: 'reader' | 'waiting' | undefined;
+  /** The feed id of what is committed. */
+  readonly feed: string | undefined;
+  /** The last event that the feed is known to have; undefined where it does not say. */
+  readonly head: Offset | undefined;
+  /** From `recorded` to `head`, in events for sequences and in ms for timestamps; undefined where that is not known. */
+  readonly lag: number | undefined;
+  /** Whether all that the feed had when it last said so is recorded; undefined where it does not say. */
+  readonly caughtUp: boolean | undefined;
 }

@@ -1,20 +1,32 @@
-import type { Offset } from '../offset.ts';
+import { OffsetError, quote } from '../errors.ts';
+import { type Offset, format } from '../offset.ts';
 import type { Rules } from './rules.ts';
 
 /** An event's place in a window. */
 export interface Entry {
   readonly offset: Offset;
+  readonly heartbeat: boolean;
   readonly begunAt: number;
   state: 'open' | 'done' | 'abandoned' | 'passed';
 }
 
+interface Waiter {
+  readonly offset: Offset;
+  readonly heartbeat: boolean;
+  /** With an entry of the window, or undefined where the window is void. */
+  readonly grant: (entry: Entry | undefined) => void;
+  readonly refuse: (error: unknown) => void;
+}
+
 /**
- * The tickets of one reading of a source, numbered as they begin, in a power-of-two ring: begin and finish cost amortised
- * O(1) whatever the order, and finishing allocates nothing.
+ * The tickets of one reading, numbered as they begin, in a power-of-two ring: begin and finish cost amortised O(1) whatever
+ * the order, and finishing allocates nothing.
  */
 export class Window {
   /** Tickets begun and not finished. */
   open = 0;
+  /** The last that asked for a place. */
+  newest: Offset | undefined;
   readonly #source: string;
   readonly #rules: Rules;
   #ring: (Entry | undefined)[] = [undefined];
@@ -25,65 +37,117 @@ export class Window {
   #told = -1;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Those who wait for room, in order. */
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<Waiter>();
 
   constructor(source: string, rules: Rules) {
     this.#source = source;
     this.#rules = rules;
   }
 
-  /** Tickets that the watermark has not passed. */
+  /** Tickets that the watermark has not passed, and those that wait for room. */
   get size(): number {
-    return this.#begun - this.#passed;
+    return this.#begun - this.#passed + this.#waiting.size;
   }
 
-  get full(): boolean {
-    return this.size >= this.#rules.maxInFlight;
+  /** Takes a place at once; undefined where there is none, or others wait. */
+  begin(offset: Offset, heartbeat: boolean): Entry | undefined {
+    this.newest = offset;
+    return this.#full || this.#waiting.size > 0 ? undefined : this.#add(offset, heartbeat);
   }
 
-  /** The last begun. */
-  get newest(): Offset | undefined {
-    return this.#at(this.#begun - 1)?.offset;
-  }
-
-  /** Resolves when there is room for one more. */
-  async room(): Promise<void> {
-    if (this.full) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  begin(offset: Offset): Entry {
-    // Twice the ring has each ticket where twice the length looks for it.
-    if (this.size === this.#ring.length) this.#ring = this.#ring.concat(this.#ring);
-    const entry: Entry = { offset, begunAt: this.#rules.now(), state: 'open' };
-    this.#ring[this.#begun++ & (this.#ring.length - 1)] = entry;
-    this.open++;
-    this.#watch();
-    return entry;
+  /** Waits for a place, in the order of the calls; resolves with undefined where the window is void. */
+  async wait(offset: Offset, heartbeat: boolean, signal: AbortSignal | undefined): Promise<Entry | undefined> {
+    const blocked = this.#blocked();
+    if (blocked) throw blocked;
+    signal?.throwIfAborted();
+    let stop = (): void => {};
+    try {
+      return await new Promise<Entry | undefined>((grant, refuse) => {
+        const waiter = { offset, heartbeat, grant, refuse };
+        this.#waiting.add(waiter);
+        stop = () => {
+          if (this.#waiting.delete(waiter)) refuse(signal?.reason);
+        };
+        signal?.addEventListener('abort', stop);
+      });
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
   }
 
   /**
    * Finishes a ticket, and records what the watermark passes thereby.
    * @returns how many events that are; undefined where the ticket was finished before
    */
-  finish(entry: Entry, state: 'done' | 'abandoned', position: { record(offset: Offset): void }): number | undefined {
+  finish(
+    entry: Entry,
+    state: 'done' | 'abandoned',
+    record: (offset: Offset, heartbeat: boolean) => void,
+  ): number | undefined {
     if (entry.state !== 'open') return undefined;
     entry.state = state;
     this.open--;
     const before = this.#passed;
-    for (let head = this.#at(before); head?.state === 'done'; head = this.#at(this.#passed)) {
-      head.state = 'passed';
-      this.#passed++;
-      position.record(head.offset);
-      this.#waiting.shift()?.();
+    try {
+      for (let head = this.#at(before); head?.state === 'done'; head = this.#at(this.#passed)) {
+        record(head.offset, head.heartbeat);
+        head.state = 'passed';
+        this.#passed++;
+      }
+    } finally {
+      this.#admit();
+      this.#watch();
     }
-    this.#watch();
     return this.#passed - before;
   }
 
-  /** Reading starts again without these tickets: nobody waits for room here, or for the head. */
-  drop(): void {
+  /** The tickets are void: nobody waits for room here, or for the head. @param error what those who wait reject with */
+  drop(error?: OffsetError): void {
     clearTimeout(this.#timer);
-    for (const wake of this.#waiting) wake();
+    this.open = 0;
+    for (const { grant, refuse } of this.#waiting) {
+      if (error) refuse(error);
+      else grant(undefined);
+    }
+    this.#waiting.clear();
+  }
+
+  get #full(): boolean {
+    return this.#begun - this.#passed >= this.#rules.maxInFlight;
+  }
+
+  #admit(): void {
+    for (const waiter of this.#waiting) {
+      if (this.#full) break;
+      this.#waiting.delete(waiter);
+      waiter.grant(this.#add(waiter.offset, waiter.heartbeat));
+    }
+    const blocked = this.#waiting.size > 0 && this.#blocked();
+    if (!blocked) return;
+    for (const { refuse } of this.#waiting) refuse(blocked);
+    this.#waiting.clear();
+  }
+
+  /** Where nothing is in flight and nothing can ever move the watermark. */
+  #blocked(): OffsetError | undefined {
+    const head = this.#at(this.#passed);
+    if (!this.#full || this.open > 0 || head?.state !== 'abandoned') return undefined;
+    const source = this.#source;
+    return new OffsetError(
+      'in-flight',
+      `${quote(source)}: '${format(head.offset)}' was abandoned and blocks all room: close this reading and read again from there`,
+      { source },
+    );
+  }
+
+  #add(offset: Offset, heartbeat: boolean): Entry {
+    // Twice the ring has each ticket where twice the length looks for it.
+    if (this.#begun - this.#passed === this.#ring.length) this.#ring = this.#ring.concat(this.#ring);
+    const entry: Entry = { offset, heartbeat, begunAt: this.#rules.now(), state: 'open' };
+    this.#ring[this.#begun++ & (this.#ring.length - 1)] = entry;
+    this.open++;
+    this.#watch();
+    return entry;
   }
 
   #at(number: number): Entry | undefined {
@@ -96,7 +160,13 @@ export class Window {
     const head = this.#at(number);
     const { stuckAfterMs, now, listeners } = this.#rules;
     // What `setTimeout` cannot wait for is not waited for.
-    if (this.#timer !== undefined || this.size === 0 || !head || number === this.#told || stuckAfterMs >= 2 ** 31)
+    if (
+      this.#timer !== undefined ||
+      number === this.#begun ||
+      !head ||
+      number === this.#told ||
+      stuckAfterMs >= 2 ** 31
+    )
       return;
     this.#timer = setTimeout(
       () => {

@@ -88,7 +88,7 @@ describe('close', () => {
       const store = new TestStore();
       const tracker = new OffsetTracker(store, { strategy: { intervalMs: 1000 } });
       await tracker.record('orders', sequence(1));
-      tracker.begin('orders', sequence(2));
+      await tracker.begin('orders', sequence(2));
       expect(vi.getTimerCount()).toBe(2);
       await tracker.close();
       expect(vi.getTimerCount()).toBe(0);
@@ -100,30 +100,28 @@ describe('close', () => {
     }
   });
 
-  it('rejects where the last commit fails, and lets go all the same', async () => {
+  it('rejects where the last commit fails, refuses records, and can be called again', async () => {
     const store = new TestStore();
     const tracker = new OffsetTracker(store, { strategy: { intervalMs: 1000 } });
     await tracker.record('orders', sequence(1));
     const disk = new Error('disk');
     store.failing = () => disk;
-    vi.useFakeTimers();
-    try {
-      await expect(tracker.close()).rejects.toBe(disk);
-      await expect(tracker.close()).rejects.toBe(disk);
-      expect(vi.getTimerCount()).toBe(0);
-    } finally {
-      vi.useRealTimers();
-    }
-    expect(store.listeners).toBe(0);
+    await expect(tracker.close()).rejects.toBe(disk);
     await expect(tracker.record('orders', sequence(2))).rejects.toMatchObject({ code: 'closed' });
+    await expect(tracker.close()).rejects.toBe(disk);
+    expect(tracker.getAllPending()).toEqual(new Map([['orders', sequence(1)]]));
+    store.failing = () => undefined;
+    await tracker.close();
+    expect((await store.inner.get('orders'))?.offset).toEqual(sequence(1));
+    expect(store.listeners).toBe(0);
   });
 
   it('wakes who waits for room', async () => {
     const tracker = new OffsetTracker(new TestStore(), { maxInFlight: 1 });
-    tracker.begin('orders', sequence(1));
-    const ready = tracker.ready('orders');
+    await tracker.begin('orders', sequence(1));
+    const waiting = tracker.begin('orders', sequence(2)).catch((error: unknown) => error);
     await tracker.close();
-    await ready;
+    expect(await waiting).toMatchObject({ code: 'closed' });
   });
 });
 
@@ -131,7 +129,7 @@ describe('a closed tracker', () => {
   const closed = async (): Promise<[OffsetTracker, TestStore]> => {
     const store = new TestStore([['orders', sequence(1)]]);
     const tracker = new OffsetTracker(store);
-    await tracker.getOffset('orders');
+    await tracker.read('orders');
     await tracker.close();
     store.calls.length = 0;
     return [tracker, store];
@@ -146,7 +144,7 @@ describe('a closed tracker', () => {
     ['clear', (tracker) => tracker.clear('orders')],
     ['clearAll', (tracker) => tracker.clearAll()],
     ['getAllCommitted', (tracker) => tracker.getAllCommitted()],
-    ['ready', (tracker) => tracker.ready('orders')],
+    ['read', (tracker) => tracker.read('orders')],
     ['begin', (tracker) => tracker.begin('orders', sequence(2))],
     ['subscribe', (tracker) => tracker.subscribe(() => {})],
   ])('refuses %s, and calls no store', async (_, use) => {
@@ -169,7 +167,7 @@ describe('a closed tracker', () => {
       for (const strategy of ['auto', { intervalMs: 1000 }] as const) {
         const store = new TestStore();
         const tracker = new OffsetTracker(store, { strategy });
-        const ticket = tracker.begin('orders', sequence(1));
+        const ticket = await tracker.begin('orders', sequence(1));
         await tracker.close();
         const told = await ticket.done().catch((error: OffsetError) => error.code);
         expect(['fenced', 'closed']).toContain(told);

@@ -53,7 +53,7 @@ describe('commit', () => {
   it('is told to those who listen', async () => {
     const events: TrackerEvent[] = [];
     const tracker = new OffsetTracker(new TestStore());
-    tracker.subscribe((event) => events.push(event));
+    tracker.subscribe((event) => void (event.type !== 'recorded' && events.push(event)));
     const told = tracker.record('orders', sequence(1)).then(() => events.length);
     expect(await told, 'before those who wait are answered').toBe(1);
     expect(events).toMatchObject([{ type: 'committed', source: 'orders', offset: sequence(1), origin: 'local' }]);
@@ -116,7 +116,10 @@ describe('a commit that fails', () => {
     const tracker = new OffsetTracker(store, { onError: () => {} });
     let calls = 0;
     store.failing = () => (calls++ % 3 ? new Error('flaky') : undefined);
-    for (let i = 1; i <= 50; i++) await tracker.record('orders', sequence(i)).catch(() => {});
+    for (let i = 1; i <= 50; i++) {
+      tracker.record('orders', sequence(i)).catch(() => {});
+      await tracker.commit('orders').catch(() => {});
+    }
     store.failing = () => undefined;
     await tracker.commitAll();
     expect((await store.inner.get('orders'))?.offset).toEqual(sequence(50));
@@ -152,7 +155,7 @@ describe('a commit that fails', () => {
     const store = new TestStore();
     const tracker = new OffsetTracker(store, { strategy: 'manual' });
     for (const source of ['a', 'b', '', 'd']) {
-      await tracker.getOffset(source);
+      await tracker.read(source);
       await tracker.record(source, sequence(1));
     }
     store.failing = (call, sources) => {
@@ -177,7 +180,7 @@ describe('a commit that fails', () => {
     const [errors, events]: [unknown[], TrackerEvent[]] = [[], []];
     const store = new TestStore();
     const tracker = new OffsetTracker(store, { onError: (error, source) => errors.push([error, source]) });
-    tracker.subscribe((event) => events.push(event));
+    tracker.subscribe((event) => void (event.type !== 'recorded' && events.push(event)));
     const disk = new Error('disk');
     store.failing = () => disk;
     void tracker.record('orders', sequence(1));
@@ -189,6 +192,7 @@ describe('a commit that fails', () => {
       [disk, 'clicks'],
     ]);
     expect(events).toMatchObject([
+      { type: 'degraded', source: undefined, error: disk, origin: 'local' },
       { type: 'error', source: 'orders', error: disk, origin: 'local' },
       { type: 'error', source: 'clicks', error: disk, origin: 'local' },
     ]);
@@ -201,7 +205,7 @@ describe('a commit that fails', () => {
     const errors: unknown[] = [];
     const store = new TestStore();
     const tracker = new OffsetTracker(store, { onError: (_, source) => errors.push(source) });
-    for (const source of ['a', 'b']) await tracker.getOffset(source);
+    for (const source of ['a', 'b']) await tracker.read(source);
     const go = store.hold();
     void tracker.record('a', sequence(1));
     await expect.poll(() => store.batches.length).toBe(1);
@@ -248,15 +252,15 @@ describe('a commit that fails', () => {
 describe('a listener', () => {
   it('hears until it unsubscribes', async () => {
     const tracker = new OffsetTracker(new TestStore());
-    const [first, second] = [vi.fn<() => void>(), vi.fn<() => void>()];
+    const [first, second] = [vi.fn<(event: TrackerEvent) => void>(), vi.fn<(event: TrackerEvent) => void>()];
     const stop = tracker.subscribe(first);
     tracker.subscribe(second);
     await tracker.record('orders', sequence(1));
     stop();
     stop();
     await tracker.record('orders', sequence(2));
-    expect(first).toHaveBeenCalledTimes(1);
-    expect(second).toHaveBeenCalledTimes(2);
+    expect(first.mock.calls).toMatchObject([[{ type: 'recorded' }], [{ type: 'committed' }]]);
+    expect(second).toHaveBeenCalledTimes(4);
   });
 
   it('that throws is reported, and keeps neither the tracker nor the others from going on', async () => {
@@ -268,16 +272,17 @@ describe('a listener', () => {
     });
     tracker.subscribe(other);
     expect(await tracker.record('orders', sequence(1))).toBe('committed');
-    expect(other).toHaveBeenCalledTimes(1);
-    await expect.poll(() => uncaught.length).toBe(1);
-    expect(uncaught).toMatchObject([{ message: 'in a listener' }]);
+    expect(other).toHaveBeenCalledTimes(2);
+    await expect.poll(() => uncaught.length).toBe(2);
+    expect(uncaught).toMatchObject([{ message: 'in a listener' }, { message: 'in a listener' }]);
   });
 
   it('may unsubscribe, record and commit from within', async () => {
     const store = new TestStore();
     const tracker = new OffsetTracker(store);
     const told: Promise<unknown>[] = [];
-    const stop = tracker.subscribe(() => {
+    const stop = tracker.subscribe(({ type }) => {
+      if (type !== 'committed') return;
       stop();
       told.push(tracker.record('clicks', sequence(1)), tracker.commitAll());
     });

@@ -49,7 +49,7 @@ describe('a page that goes away', () => {
     await tracker.record('orders', sequence(1));
     await tracker.commit('orders');
     await tracker.record('clicks', sequence(7));
-    tracker.begin('clicks', sequence(8));
+    await tracker.begin('clicks', sequence(8));
     store.calls.length = 0;
     store.batches.length = 0;
     leave();
@@ -156,7 +156,9 @@ describe('a closed tracker', () => {
     const { store, tracker } = await reading();
     await tracker.record('orders', sequence(1));
     store.failing = () => new Error('disk');
-    await tracker.close().catch(() => {});
+    await expect(tracker.close()).rejects.toThrow('disk');
+    store.failing = () => undefined;
+    await tracker.close();
     store.calls.length = 0;
     hide();
     leave();
@@ -191,9 +193,9 @@ async function reading(onError: (error: unknown) => void = () => {}): Promise<Re
   const store = new TestStore();
   const tracker = new OffsetTracker(store, { strategy: 'manual', onError });
   const events: TrackerEvent[] = [];
-  tracker.subscribe((event) => events.push(event));
-  await tracker.getOffset('orders');
-  await tracker.getOffset('clicks');
+  tracker.subscribe((event) => void (event.type !== 'recorded' && events.push(event)));
+  await tracker.read('orders');
+  await tracker.read('clicks');
   store.calls.length = 0;
   return { store, tracker, events };
 }

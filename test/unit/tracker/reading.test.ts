@@ -21,7 +21,7 @@ describe('where to start reading', () => {
   it('is what the store holds now, also where others have moved it since', async () => {
     const store = new TestStore([['orders', sequence(41)]]);
     const tracker = new OffsetTracker(store);
-    await tracker.getOffset('orders');
+    await tracker.read('orders');
     await store.elsewhere('orders', { epoch: 0, rank: 9, offset: sequence(50), committedAt: 1 }, false);
     expect(await tracker.getOffset('orders')).toEqual(sequence(50));
     await store.elsewhere('orders', { epoch: 1, rank: 0, offset: sequence(7), committedAt: 1 }, false);
@@ -46,8 +46,8 @@ describe('where to start reading', () => {
   it('is asked of the store at every call, and nothing is written', async () => {
     const store = new TestStore();
     const tracker = new OffsetTracker(store);
-    await tracker.getOffset('orders');
-    await tracker.getOffset('orders');
+    await tracker.read('orders');
+    await tracker.read('orders');
     expect(store.calls).toEqual(['get', 'get']);
   });
 
@@ -148,7 +148,7 @@ describe('where nothing is committed', () => {
   it('what the policy said is not committed by reading alone', async () => {
     const store = new TestStore();
     const tracker = new OffsetTracker(store, { resetPolicy: () => sequence(5) });
-    await tracker.getOffset('orders');
+    await tracker.read('orders');
     expect(await tracker.commit('orders')).toBe('none');
     expect(await store.inner.getAll()).toEqual(new Map());
   });
@@ -183,16 +183,19 @@ describe('what is committed and what is pending', () => {
       lastCommitAt: undefined,
       epoch: 0,
       fenced: false,
-      voidTickets: 0,
       lastError: undefined,
       degraded: undefined,
       role: undefined,
+      feed: undefined,
+      head: undefined,
+      lag: undefined,
+      caughtUp: undefined,
     });
     expect(store.calls).toEqual([]);
-    await tracker.getOffset('orders');
+    await tracker.read('orders');
     expect(tracker.status('orders')).toMatchObject({ committed: sequence(1), recorded: sequence(1), lastCommitAt: 0 });
     await tracker.record('orders', sequence(2));
-    tracker.begin('orders', sequence(3));
+    await tracker.begin('orders', sequence(3));
     expect(tracker.status('orders')).toMatchObject({ recorded: sequence(2), pending: sequence(2), inFlight: 1 });
     await tracker.commit('orders');
     expect(tracker.status('orders')).toMatchObject({
@@ -205,8 +208,91 @@ describe('what is committed and what is pending', () => {
     expect(tracker.status('orders')).toMatchObject({
       committed: sequence(1),
       recorded: sequence(1),
-      epoch: 1,
+      epoch: expect.any(Number),
       inFlight: 0,
     });
+  });
+});
+
+describe('a reading', () => {
+  it('starts again at what is pending, and a look at the offset changes nothing', async () => {
+    const tracker = new OffsetTracker(new TestStore(), { strategy: 'manual' });
+    const first = await tracker.read('orders');
+    await first.record(sequence(3));
+    expect(await tracker.getOffset('orders')).toEqual(Offset.earliest);
+    expect((await tracker.read('orders')).from).toEqual(sequence(3));
+    expect(await first.record(sequence(4))).toBe('pending');
+  });
+
+  it('that fences begins a new epoch where the source stands, and fences the others for ever', async () => {
+    const store = new TestStore();
+    const tracker = new OffsetTracker(store, { strategy: 'manual' });
+    const old = await tracker.read('orders');
+    await old.record(sequence(3));
+    const next = await tracker.read('orders', { fence: true });
+    expect(next.from).toEqual(sequence(3));
+    expect(old.signal.reason).toMatchObject({ by: 'reader' });
+    expect(await old.record(sequence(4))).toBe('fenced');
+    expect(await next.record(sequence(4))).toBe('pending');
+    expect(await next.commit()).toBe('committed');
+    expect((await store.inner.get('orders'))?.epoch).toBeGreaterThan(0);
+    expect(await old.record(sequence(5))).toBe('fenced');
+  });
+
+  it('of two trackers that reset at once gets two epochs, and one of them is fenced', async () => {
+    const store = new TestStore();
+    const trackers = [new OffsetTracker(store), new OffsetTracker(store)] as const;
+    await Promise.all(trackers.map((tracker, n) => tracker.reset('orders', sequence(n * 100))));
+    const outcomes = await Promise.all(trackers.map((tracker, n) => tracker.record('orders', sequence(n * 100 + 1))));
+    expect([...outcomes].sort()).toEqual(['committed', 'fenced']);
+  });
+
+  it('of a record before the first read cannot jump over a reset', async () => {
+    const store = new TestStore([['orders', sequence(1)]]);
+    const tracker = new OffsetTracker(store, { strategy: 'manual' });
+    await tracker.record('orders', sequence(50));
+    await store.elsewhere('orders', { epoch: 2 ** 40, rank: 0, offset: sequence(10), committedAt: 0 }, false);
+    expect(await tracker.commit('orders')).toBe('fenced');
+    expect((await store.inner.get('orders'))?.offset).toEqual(sequence(10));
+  });
+
+  it('is fenced for what it records during an own reset', async () => {
+    const store = new TestStore();
+    const tracker = new OffsetTracker(store);
+    const reading = await tracker.read('orders');
+    const go = store.hold();
+    const reset = tracker.reset('orders', sequence(5));
+    const recorded = reading.record(sequence(9));
+    go();
+    await reset;
+    expect(await recorded).toBe('fenced');
+    expect((await store.inner.get('orders'))?.offset).toEqual(sequence(5));
+  });
+});
+
+describe('status', () => {
+  it('is the same object until something changes', async () => {
+    const tracker = new OffsetTracker(new TestStore(), { strategy: 'manual' });
+    const before = tracker.status('orders');
+    expect(tracker.status('orders')).toBe(before);
+    await tracker.record('orders', sequence(1));
+    const after = tracker.status('orders');
+    expect(after).not.toBe(before);
+    expect(tracker.status('orders')).toBe(after);
+    await tracker.commitAll();
+    expect(tracker.status('orders')).not.toBe(after);
+  });
+
+  it('keeps no entry for what only others read', () => {
+    const store = new TestStore();
+    const tracker = new OffsetTracker(store);
+    tracker.subscribe(() => {});
+    const unknown = tracker.status('x');
+    for (let n = 0; n < 20_000; n++) {
+      const checkpoint = { epoch: 0, rank: 1, offset: sequence(1), committedAt: 0 };
+      store.push({ type: 'commit', batch: new Map([[`source ${n}`, checkpoint]]) });
+    }
+    expect(tracker.status('source 7')).toBe(unknown);
+    expect(tracker.status('x')).toBe(unknown);
   });
 });

@@ -1,16 +1,31 @@
-import { type CommitOutcome, OffsetTracker, type Strategy, StorageError, type Ticket } from '../../../src/index.ts';
+import {
+  type CommitOutcome,
+  OffsetError,
+  OffsetTracker,
+  type Reading as Handle,
+  type Strategy,
+  StorageError,
+  type Ticket,
+} from '../../../src/index.ts';
 import { SlowStore, type World, claim, places } from './world.ts';
 
 const maxInFlight = 4;
 
-/** What a tab makes of one `getOffset`: events begun in the order of the feed, finished in any. */
+/** What a tab makes of one `read`, or of its own reset: events begun in the order of the feed, finished in any. */
 interface Reading {
+  /** Undefined after a reset of this tab's own, which goes on by `tracker.record`. */
+  readonly handle: Handle | undefined;
   readonly epoch: number;
   readonly events: { readonly place: number; state: 'open' | 'done' | 'abandoned' }[];
   /** Before the first of `events`. */
   readonly start: number;
-  /** Where the next `getOffset` is under way, it reads no more, though events that have begun may finish. */
+  /** Where the next `read` is under way, it reads no more, though events that have begun may finish. */
   ended: boolean;
+}
+
+interface Owed {
+  readonly epoch: number;
+  readonly place: number;
 }
 
 interface Begun {
@@ -26,12 +41,16 @@ export class Tab {
   readonly #strategy: Strategy;
   readonly #readings = new Map<string, Reading>();
   /** The furthest that this tab's tracker owes to the store. */
-  readonly #owed = new Map<string, { readonly epoch: number; readonly place: number }>();
-  readonly #seen = new Map<string, { readonly epoch: number; readonly place: number }>();
+  readonly #owed = new Map<string, Owed>();
+  /** Sources of which it depends on a reset what is owed. */
+  readonly #vague = new Set<string>();
+  readonly #seen = new Map<string, Owed>();
   readonly #told = new Set<string>();
   /** Sources with a reset of this tab's own under way, which makes void what is recorded meanwhile. */
   readonly #resetting: string[] = [];
   #begun: Begun[] = [];
+  /** Whether a reading was closed, which refuses what waited for a reset until then. */
+  #closes = false;
   /** What has been promised and has not come. */
   readonly unsettled = new Set<string>();
   #promises = 0;
@@ -45,7 +64,7 @@ export class Tab {
   }
 
   #open(): [SlowStore, OffsetTracker] {
-    const store = new SlowStore(this.#world);
+    const store = new SlowStore(this.#world, this.#world.atomic);
     const tracker = new OffsetTracker(store, {
       strategy: this.#strategy,
       maxInFlight,
@@ -54,6 +73,8 @@ export class Tab {
     });
     tracker.subscribe(({ type, source = '', origin }) => {
       if (origin === 'local' || (type !== 'reset' && type !== 'cleared')) return;
+      // What nobody reads here is told as it comes, and not kept.
+      if (tracker.status(source).epoch === 0) return;
       const fence = `${source} ${tracker.status(source).epoch}`;
       this.#world.guard(() => claim(!this.#told.has(fence), 'a reset elsewhere is told once'));
       this.#told.add(fence);
@@ -65,23 +86,24 @@ export class Tab {
   crash(): void {
     this.store.die();
     this.tracker.close().catch(() => {});
-    for (const memory of [this.#readings, this.#owed, this.#seen, this.#told, this.unsettled]) memory.clear();
+    for (const memory of [this.#readings, this.#owed, this.#vague, this.#seen, this.#told, this.unsettled])
+      memory.clear();
     this.#begun = [];
     this.#resetting.length = 0;
     [this.store, this.tracker] = this.#open();
   }
 
-  read(source: string): void {
+  read(source: string, fence = false): void {
     const { tracker } = this;
     const before = this.#readings.get(source);
     if (before?.ended) return;
-    const ended = before ?? { epoch: -1, events: [], start: 0, ended: true };
+    const ended = before ?? { handle: undefined, epoch: -1, events: [], start: 0, ended: true };
     ended.ended = true;
     this.#readings.set(source, ended);
-    this.#expect('getOffset', tracker.getOffset(source), (offset) => {
+    this.#expect('read', tracker.read(source, { fence }), (handle) => {
       if (tracker !== this.tracker) return;
-      claim(!tracker.status(source).fenced, 'reading starts again');
-      this.#start(source, this.#world.feed.place(offset));
+      claim(!handle.signal.aborted && !tracker.status(source).fenced, 'reading starts again');
+      this.#start(source, this.#world.feed.place(handle.from), handle);
     }).catch(() => {
       if (before) before.ended = false;
       else if (this.#readings.get(source) === ended) this.#readings.delete(source);
@@ -92,7 +114,7 @@ export class Tab {
     const reading = this.#next(source);
     if (!reading) return;
     const event = { place: this.#place(reading) + 1, state: 'done' as const };
-    this.#process(source, reading, event, () => this.tracker.record(source, this.#world.feed.offset(event.place)));
+    this.#process(source, reading, event, () => this.#record(source, reading, event.place));
   }
 
   /** The feed sends an event that it has sent already. */
@@ -100,16 +122,20 @@ export class Tab {
     const reading = this.#next(source);
     const last = reading?.events.at(-1);
     if (!reading || !last || reading.events.some(({ state }) => state !== 'done')) return;
-    this.#hold(source, reading.epoch, last.place, this.tracker.record(source, this.#world.feed.offset(last.place)));
+    this.#hold(source, reading.epoch, last.place, this.#record(source, reading, last.place));
   }
 
   begin(source: string): void {
     const reading = this.#next(source);
     if (!reading) return;
     const event = { place: this.#place(reading) + 1, state: 'open' as const };
-    const ticket = this.tracker.begin(source, this.#world.feed.offset(event.place));
+    const offset = this.#world.feed.offset(event.place);
     reading.events.push(event);
-    this.#begun.push({ source, reading, event, ticket });
+    const { tracker } = this;
+    const begin = reading.handle ? reading.handle.begin(offset) : tracker.begin(source, offset);
+    this.#expect('begin', begin, (ticket) => {
+      if (tracker === this.tracker) this.#begun.push({ source, reading, event, ticket });
+    }).catch(() => {});
   }
 
   done(pick: number): void {
@@ -126,16 +152,47 @@ export class Tab {
     begun.ticket.abandon();
   }
 
+  /** An application that keeps no reading says that the event after what is stored is processed. */
+  blind(source: string): void {
+    const { tracker } = this;
+    if (this.#readings.has(source) || this.#resetting.includes(source)) return;
+    const place = this.#world.loosen(source);
+    if (place > places) return;
+    this.#expect('blind record', tracker.record(source, this.#world.feed.offset(place)), () => {}).catch(() => {});
+  }
+
+  close(source: string): void {
+    const reading = this.#readings.get(source);
+    if (!reading?.handle || reading.ended) return;
+    this.#readings.delete(source);
+    const { handle } = reading;
+    this.#closes = true;
+    // What waits for the end of a reset is refused.
+    if (this.#resetting.includes(source)) {
+      this.#owed.delete(source);
+      this.#vague.add(source);
+    }
+    this.#begun = this.#begun.filter((begun) => begun.reading !== reading);
+    this.#expect('close', handle.close(), () => claim(handle.signal.aborted, 'a closed reading is over')).catch(
+      () => {},
+    );
+  }
+
   commit(source: string): void {
-    const owed = this.#owed.get(source);
+    const owed = this.#due(source);
     const due = this.tracker.status(source).pending && owed;
     this.#expect('commit', this.tracker.commit(source), (outcome) => {
       if (outcome === 'committed' && due) this.#isDurable(source, due.epoch, due.place);
     }).catch(() => {});
   }
 
+  /** What a commit that is asked for now must write; what is recorded during an own reset waits for its end. */
+  #due(source: string): Owed | undefined {
+    return this.#resetting.includes(source) ? undefined : this.#owed.get(source);
+  }
+
   commitAll(): Promise<Map<string, CommitOutcome> | undefined> {
-    const due = new Map([...this.tracker.getAllPending().keys()].map((source) => [source, this.#owed.get(source)]));
+    const due = new Map([...this.tracker.getAllPending().keys()].map((source) => [source, this.#due(source)]));
     return this.#expect('commitAll', this.tracker.commitAll(), (outcomes) => {
       claim(outcomes.size === due.size, 'commitAll answers for what was pending');
       for (const [source, outcome] of outcomes) {
@@ -156,8 +213,7 @@ export class Tab {
       // A later reset by somebody else may have come first: it fenced this tab, and its own loop must ask where to start.
       if (tracker !== this.tracker || tracker.status(source).fenced) return;
       claim(this.#world.holds(source, tracker.status(source).epoch, 0), 'its epoch stands');
-      this.#owed.delete(source);
-      this.#start(source, place ?? 0);
+      this.#start(source, place ?? 0, undefined);
     }).catch(ended);
   }
 
@@ -171,7 +227,9 @@ export class Tab {
       const found = pending.get(source);
       if (found) {
         claim(!fenced, 'nothing is pending behind a fence');
-        claim(found === recorded && owed?.epoch === epoch, 'what is pending is what is recorded in this epoch');
+        claim(found === recorded, 'what is pending is what is recorded');
+        if (this.#resetting.includes(source) || this.#vague.has(source) || this.#world.isLoose(source)) continue;
+        claim(owed?.epoch === epoch, 'what is pending is of this epoch');
         claim(!exact || this.#world.feed.place(found) === owed.place, 'what is pending is the watermark');
       }
       // Until it has read, a tracker has only heard of the source, and has no epoch of its own.
@@ -194,9 +252,16 @@ export class Tab {
     claim(this.unsettled.size === 0, `no promise hangs, as ${[...this.unsettled].join()}`);
   }
 
-  #start(source: string, start: number): void {
+  #record(source: string, { handle }: Reading, place: number): ReturnType<Ticket['done']> {
+    const offset = this.#world.feed.offset(place);
+    return handle ? handle.record(offset) : this.tracker.record(source, offset);
+  }
+
+  #start(source: string, start: number, handle: Handle | undefined): void {
     const { epoch } = this.tracker.status(source);
-    this.#readings.set(source, { epoch, events: [], start, ended: false });
+    // What the tracker starts at, it has recorded or the store holds.
+    if (this.#vague.delete(source) && handle && start > 0) this.#owed.set(source, { epoch, place: start });
+    this.#readings.set(source, { handle, epoch, events: [], start, ended: false });
     if (this.#owed.get(source)?.epoch !== epoch) this.#owed.delete(source);
   }
 
@@ -226,7 +291,7 @@ export class Tab {
     event: Reading['events'][number],
     tell: () => ReturnType<Ticket['done']>,
   ): void {
-    const isVoid = this.tracker.status(source).fenced || this.#readings.get(source) !== reading;
+    const isVoid = this.tracker.status(source).fenced || this.tracker.status(source).epoch !== reading.epoch;
     event.state = 'done';
     if (!reading.events.includes(event)) reading.events.push(event);
     this.#world.epoch(source, reading.epoch).processed.add(event.place);
@@ -260,6 +325,7 @@ export class Tab {
   /** Waits for a promise, which may reject with what the disk failed with, but with nothing else, and must not hang. */
   #expect<T>(what: string, promise: Promise<T>, check: (value: T) => void): Promise<T | undefined> {
     const name = `${what} ${this.#promises++}`;
+    const { tracker } = this;
     this.unsettled.add(name);
     return promise.then(
       (value) => {
@@ -269,8 +335,10 @@ export class Tab {
       },
       (error: unknown) => {
         this.unsettled.delete(name);
+        if (tracker !== this.tracker) throw error;
+        const closed = this.#closes && error instanceof OffsetError && error.code === 'closed';
         this.#world.guard(() =>
-          claim(error instanceof StorageError, `it fails as the disk did, not with ${String(error)}`),
+          claim(closed || error instanceof StorageError, `it fails as the disk did, not with ${String(error)}`),
         );
         throw error;
       },

@@ -18,12 +18,12 @@ describe('events that finish in any order', () => {
   it('are recorded up to the watermark alone', async () => {
     const store = new TestStore();
     const tracker = new OffsetTracker(store);
-    const [first, second, third] = [1, 2, 3].map((n) => tracker.begin('orders', sequence(n)));
+    const [first, second, third] = await Promise.all([1, 2, 3].map((n) => tracker.begin('orders', sequence(n))));
     expect(tracker.status('orders').inFlight).toBe(3);
     expect(await third?.done()).toBe('pending');
     expect(await second?.done()).toBe('pending');
     expect(tracker.status('orders')).toMatchObject({ recorded: undefined, inFlight: 1 });
-    expect(store.calls).toEqual([]);
+    expect(store.calls).toEqual(['get']);
     expect(await first?.done()).toBe('committed');
     expect(await store.inner.get('orders')).toMatchObject({ rank: 3, offset: sequence(3) });
     expect(tracker.status('orders').inFlight).toBe(0);
@@ -39,7 +39,7 @@ describe('events that finish in any order', () => {
           const offsets = Array.from({ length: size }, (_, i) =>
             opaque ? custom(`${(i * 7919) % 1009}`) : sequence(i),
           );
-          const tickets = offsets.map((offset) => tracker.begin('orders', offset));
+          const tickets = await Promise.all(offsets.map((offset) => tracker.begin('orders', offset)));
           const finished = new Set<number>();
           for (const i of order) {
             void tickets[i]?.done();
@@ -70,7 +70,7 @@ describe('events that finish in any order', () => {
           for (const pick of picks) {
             if (pick % 2 && begun - watermark < width) {
               begun++;
-              open.push({ place: begun, ticket: tracker.begin('orders', sequence(begun * 3)) });
+              open.push({ place: begun, ticket: await tracker.begin('orders', sequence(begun * 3)) });
             } else {
               const [taken] = open.splice(pick % Math.max(1, open.length), 1);
               void taken?.ticket.done();
@@ -92,7 +92,7 @@ describe('events that finish in any order', () => {
   it('count as many records as the watermark passes', async () => {
     const store = new TestStore();
     const tracker = new OffsetTracker(store, { strategy: { every: 3 } });
-    const tickets = [1, 2, 3, 4].map((n) => tracker.begin('orders', sequence(n)));
+    const tickets = await Promise.all([1, 2, 3, 4].map((n) => tracker.begin('orders', sequence(n))));
     expect(await tickets[1]?.done()).toBe('pending');
     expect(await tickets[2]?.done()).toBe('pending');
     expect(await tickets[0]?.done()).toBe('committed');
@@ -102,7 +102,10 @@ describe('events that finish in any order', () => {
 
   it('of two sources do not wait for each other', async () => {
     const tracker = new OffsetTracker(new TestStore());
-    const [stuck, other] = [tracker.begin('orders', sequence(1)), tracker.begin('clicks', sequence(1))];
+    const [stuck, other] = await Promise.all([
+      tracker.begin('orders', sequence(1)),
+      tracker.begin('clicks', sequence(1)),
+    ]);
     expect(await other.done()).toBe('committed');
     expect(tracker.status('orders').inFlight).toBe(1);
     expect(await stuck.done()).toBe('committed');
@@ -111,27 +114,27 @@ describe('events that finish in any order', () => {
   it('hold up a record of the same source, which has to wait its turn', async () => {
     const store = new TestStore();
     const tracker = new OffsetTracker(store);
-    const ticket = tracker.begin('orders', sequence(1));
+    const ticket = await tracker.begin('orders', sequence(1));
     expect(await tracker.record('orders', sequence(2))).toBe('pending');
-    expect(store.calls).toEqual([]);
+    expect(store.calls).toEqual(['get']);
     expect(await ticket.done()).toBe('committed');
     expect((await store.inner.get('orders'))?.offset).toEqual(sequence(2));
     expect(await tracker.record('orders', sequence(3))).toBe('committed');
   });
 
-  it('have their offset at hand', () => {
+  it('have their offset at hand', async () => {
     const offset = sequence(5);
-    expect(new OffsetTracker(new TestStore()).begin('orders', offset).offset).toBe(offset);
+    expect((await new OffsetTracker(new TestStore()).begin('orders', offset)).offset).toBe(offset);
   });
 
   it('are of one kind', async () => {
     const store = new TestStore();
     const tracker = new OffsetTracker(store);
-    const ticket = tracker.begin('orders', sequence(1));
-    expect(() => tracker.begin('orders', custom('x'))).toThrow(InvalidOffsetError);
+    const ticket = await tracker.begin('orders', sequence(1));
+    await expect(tracker.begin('orders', custom('x'))).rejects.toThrow(InvalidOffsetError);
     await expect(tracker.record('orders', custom('x'))).rejects.toThrow(InvalidOffsetError);
-    expect(() => tracker.begin('orders', Offset.latest)).toThrow(InvalidOffsetError);
-    expect(() => tracker.begin('orders', undefined as never)).toThrow(InvalidOffsetError);
+    await expect(tracker.begin('orders', Offset.latest)).rejects.toThrow(InvalidOffsetError);
+    await expect(tracker.begin('orders', undefined as never)).rejects.toThrow(InvalidOffsetError);
     await ticket.done();
     expect((await store.inner.get('orders'))?.offset).toEqual(sequence(1));
   });
@@ -140,93 +143,127 @@ describe('events that finish in any order', () => {
 describe('a ticket', () => {
   it('that is finished twice is counted, and changes nothing', async () => {
     const tracker = new OffsetTracker(new TestStore(), manual);
-    const [first, second] = [tracker.begin('orders', sequence(1)), tracker.begin('orders', sequence(2))];
+    const [first, second] = await Promise.all([
+      tracker.begin('orders', sequence(1)),
+      tracker.begin('orders', sequence(2)),
+    ]);
     await second.done();
     await second.done();
     second.abandon();
-    expect(tracker.status('orders')).toMatchObject({ recorded: undefined, inFlight: 1, voidTickets: 2 });
+    expect(tracker.status('orders')).toMatchObject({ recorded: undefined, inFlight: 1 });
     await first.done();
     await first.done();
-    expect(tracker.status('orders')).toMatchObject({ recorded: sequence(2), inFlight: 0, voidTickets: 3 });
+    expect(tracker.status('orders')).toMatchObject({ recorded: sequence(2), inFlight: 0 });
   });
 
   it('does not answer for another that took its place in the ring', async () => {
     const tracker = new OffsetTracker(new TestStore(), manual);
-    const old = tracker.begin('orders', sequence(0));
+    const old = await tracker.begin('orders', sequence(0));
     await old.done();
-    const later = Array.from({ length: 64 }, (_, i) => tracker.begin('orders', sequence(i + 1)));
+    const later = await Promise.all(Array.from({ length: 64 }, (_, i) => tracker.begin('orders', sequence(i + 1))));
     await old.done();
-    expect(tracker.status('orders')).toMatchObject({ recorded: sequence(0), inFlight: 64, voidTickets: 1 });
+    expect(tracker.status('orders')).toMatchObject({ recorded: sequence(0), inFlight: 64 });
     for (const ticket of later) await ticket.done();
     expect(tracker.status('orders').recorded).toEqual(sequence(64));
   });
 
-  it('is void after reading has started again', async () => {
+  it('of a reading is void after it is closed, and reading starts again at what is pending', async () => {
     const tracker = new OffsetTracker(new TestStore(), manual);
-    const [first, second] = [tracker.begin('orders', sequence(1)), tracker.begin('orders', sequence(2))];
+    const store = tracker.store;
+    const reading = await tracker.read('orders');
+    const [first, second] = await Promise.all([reading.begin(sequence(1)), reading.begin(sequence(2))]);
     await first.done();
-    await tracker.getOffset('orders');
-    expect(await second.done()).toBe('fenced');
+    store.failing = () => new Error('disk');
+    await expect(reading.close()).rejects.toThrow('disk');
+    await expect(second.done()).rejects.toMatchObject({ code: 'closed' });
     second.abandon();
-    expect(tracker.status('orders')).toMatchObject({ recorded: sequence(1), inFlight: 0, voidTickets: 2 });
+    expect(tracker.status('orders')).toMatchObject({ recorded: sequence(1), inFlight: 0 });
     expect(tracker.getAllPending()).toEqual(new Map([['orders', sequence(1)]]));
+    store.failing = () => undefined;
+    expect((await tracker.read('orders')).from).toEqual(sequence(1));
+    await tracker.close();
   });
 
   it('that is abandoned holds the watermark until reading starts again', async () => {
     const tracker = new OffsetTracker(new TestStore(), manual);
-    const tickets = [1, 2, 3].map((n) => tracker.begin('orders', sequence(n)));
+    const reading = await tracker.read('orders');
+    const tickets = await Promise.all([1, 2, 3].map((n) => reading.begin(sequence(n))));
     await tickets[0]?.done();
     tickets[1]?.abandon();
     expect(await tickets[2]?.done()).toBe('pending');
-    expect(await tracker.record('orders', sequence(4))).toBe('pending');
+    expect(await reading.record(sequence(4))).toBe('pending');
     expect(tracker.status('orders')).toMatchObject({ recorded: sequence(1), inFlight: 0 });
-    await tracker.commitAll();
-    expect(await tracker.getOffset('orders')).toEqual(sequence(1));
-    expect(await tracker.record('orders', sequence(2))).toBe('pending');
+    await reading.close();
+    const next = await tracker.read('orders');
+    expect(next.from).toEqual(sequence(1));
+    expect(await next.record(sequence(2))).toBe('pending');
     expect(tracker.status('orders').recorded).toEqual(sequence(2));
   });
 });
 
 describe('at maxInFlight', () => {
-  it('begin says so, and what to do', () => {
-    const tracker = new OffsetTracker(new TestStore(), { ...manual, maxInFlight: 3 });
-    for (let n = 1; n <= 3; n++) tracker.begin('orders', sequence(n));
-    expect(() => tracker.begin('orders', sequence(4))).toThrow(OffsetError);
-    expect(() => tracker.begin('orders', sequence(4))).toThrow(/3 .*"orders".*ready/);
-    tracker.begin('clicks', sequence(1));
-  });
-
-  it('is 1024 unless one says otherwise', () => {
-    const tracker = new OffsetTracker(new TestStore(), manual);
-    for (let n = 1; n <= 1024; n++) tracker.begin('orders', sequence(n));
-    expect(() => tracker.begin('orders', sequence(1025))).toThrow(/1024/);
-  });
-
-  it('ready waits until the watermark moves, first come first served', async () => {
+  it('begin waits until the watermark moves, first come first served', async () => {
     const tracker = new OffsetTracker(new TestStore(), { ...manual, maxInFlight: 2 });
-    await tracker.ready('orders');
-    const tickets = [1, 2].map((n) => tracker.begin('orders', sequence(n)));
-    const woken: string[] = [];
-    const waits = ['a', 'b', 'c'].map((name) => tracker.ready('orders').then(() => woken.push(name)));
+    const reading = await tracker.read('orders');
+    const tickets = await Promise.all([1, 2].map((n) => reading.begin(sequence(n))));
+    const woken: number[] = [];
+    const waits = [3, 4, 5].map((n) => reading.begin(sequence(n)).then((ticket) => (woken.push(n), ticket)));
     await tickets[1]?.done();
     await turn();
     expect(woken, 'the head holds the window').toEqual([]);
     await tickets[0]?.done();
     await turn();
-    expect(woken).toEqual(['a', 'b']);
-    const next = [tracker.begin('orders', sequence(3)), tracker.begin('orders', sequence(4))];
-    await next[0]?.done();
+    expect(woken).toEqual([3, 4]);
+    await (await waits[0])?.done();
     await Promise.all(waits);
-    expect(woken).toEqual(['a', 'b', 'c']);
+    expect(woken).toEqual([3, 4, 5]);
   });
 
-  it('ready lets a reader keep the window full, and no more', async () => {
+  it('is 1024 unless one says otherwise', async () => {
+    const tracker = new OffsetTracker(new TestStore(), manual);
+    const reading = await tracker.read('orders');
+    let begun = 0;
+    for (let n = 1; n <= 1025; n++)
+      void reading.begin(sequence(n)).then(
+        () => begun++,
+        () => {},
+      );
+    await turn();
+    expect(begun).toBe(1024);
+  });
+
+  it('an abandoned head with nothing in flight is said to block all room', async () => {
+    const tracker = new OffsetTracker(new TestStore(), { ...manual, maxInFlight: 1 });
+    const ticket = await tracker.begin('orders', sequence(1));
+    const waiting = tracker.begin('orders', sequence(2)).catch((error: unknown) => error);
+    await turn();
+    ticket.abandon();
+    expect(await waiting).toMatchObject({ code: 'in-flight', message: expect.stringContaining('"orders"') });
+    await expect(tracker.begin('orders', sequence(3))).rejects.toBeInstanceOf(OffsetError);
+    await tracker.begin('clicks', sequence(1));
+  });
+
+  it('a waiting begin whose signal is aborted passes its place on', async () => {
+    const tracker = new OffsetTracker(new TestStore(), { ...manual, maxInFlight: 1 });
+    const reading = await tracker.read('orders');
+    const head = await reading.begin(sequence(1));
+    const controller = new AbortController();
+    const given = reading.begin(sequence(2), { signal: controller.signal }).catch((error: unknown) => error);
+    const next = reading.begin(sequence(3));
+    const reason = new Error('enough');
+    controller.abort(reason);
+    expect(await given).toBe(reason);
+    await head.done();
+    await (await next).done();
+    expect(tracker.status('orders').recorded).toEqual(sequence(3));
+  });
+
+  it('begin lets a reader keep the window full, and no more', async () => {
     const tracker = new OffsetTracker(new TestStore(), { maxInFlight: 4 });
     let most = 0;
     const finishing: Promise<unknown>[] = [];
     for (let n = 1; n <= 100; n++) {
-      await tracker.ready('orders');
-      const ticket = tracker.begin('orders', sequence(n));
+      const ticket = await tracker.begin('orders', sequence(n));
       most = Math.max(most, tracker.status('orders').inFlight);
       finishing.push(new Promise((resolve) => setTimeout(resolve)).then(() => ticket.done()));
     }
@@ -235,23 +272,16 @@ describe('at maxInFlight', () => {
     expect(tracker.status('orders').committed).toEqual(sequence(100));
   });
 
-  it('ready of another source does not wait', async () => {
-    const tracker = new OffsetTracker(new TestStore(), { ...manual, maxInFlight: 1 });
-    tracker.begin('orders', sequence(1));
-    await tracker.ready('clicks');
-  });
-
   it.each<[string, (tracker: OffsetTracker) => Promise<unknown>]>([
     ['a reset', (tracker) => tracker.reset('orders', sequence(0))],
     ['clearAll', (tracker) => tracker.clearAll()],
-    ['getOffset', (tracker) => tracker.getOffset('orders')],
-  ])('ready does not wait for tickets that %s has made void', async (_, run) => {
+  ])('begin does not wait for tickets that %s has made void', async (_, run) => {
     const tracker = new OffsetTracker(new TestStore(), { ...manual, maxInFlight: 1 });
-    tracker.begin('orders', sequence(1));
-    const ready = tracker.ready('orders');
+    await tracker.begin('orders', sequence(1));
+    const waiting = tracker.begin('orders', sequence(2));
     await run(tracker);
-    await ready;
-    tracker.begin('orders', sequence(1));
+    expect(await (await waiting).done()).toBe('fenced');
+    await tracker.begin('orders', sequence(1));
   });
 });
 
@@ -263,7 +293,7 @@ describe('a ticket that is stuck', () => {
     vi.useRealTimers();
   });
 
-  const watched = (stuckAfterMs?: number): [OffsetTracker, TrackerEvent[]] => {
+  const watched = (stuckAfterMs?: number): [OffsetTracker<TestStore>, TrackerEvent[]] => {
     const tracker = new OffsetTracker(new TestStore(), stuckAfterMs ? { ...manual, stuckAfterMs } : manual);
     const events: TrackerEvent[] = [];
     tracker.subscribe((event) => void (event.type === 'blocked' && events.push(event)));
@@ -272,13 +302,13 @@ describe('a ticket that is stuck', () => {
 
   it('is told once after a minute, with its offset', async () => {
     const [tracker, events] = watched();
-    const [head] = [1, 2, 3].map((n) => tracker.begin('orders', sequence(n)));
+    const [head] = await Promise.all([1, 2, 3].map((n) => tracker.begin('orders', sequence(n))));
     await vi.advanceTimersByTimeAsync(59_999);
     expect(events).toEqual([]);
     await vi.advanceTimersByTimeAsync(1);
     expect(events).toMatchObject([{ type: 'blocked', source: 'orders', offset: sequence(1), origin: 'local' }]);
     await vi.advanceTimersByTimeAsync(600_000);
-    tracker.begin('orders', sequence(4));
+    await tracker.begin('orders', sequence(4));
     await vi.advanceTimersByTimeAsync(600_000);
     expect(events.length).toBe(1);
     await head?.done();
@@ -286,18 +316,18 @@ describe('a ticket that is stuck', () => {
 
   it('is told when it has been stuck for as long as was said', async () => {
     const [tracker, events] = watched(500);
-    tracker.begin('orders', sequence(1));
+    await tracker.begin('orders', sequence(1));
     await vi.advanceTimersByTimeAsync(500);
     expect(events.length).toBe(1);
   });
 
   it('is told again for the next that holds the watermark up, counted from its own beginning', async () => {
     const [tracker, events] = watched(1000);
-    const head = tracker.begin('orders', sequence(1));
+    const head = await tracker.begin('orders', sequence(1));
     await vi.advanceTimersByTimeAsync(400);
-    const second = tracker.begin('orders', sequence(2));
+    const second = await tracker.begin('orders', sequence(2));
     await vi.advanceTimersByTimeAsync(400);
-    tracker.begin('orders', sequence(3));
+    await tracker.begin('orders', sequence(3));
     await head.done();
     await vi.advanceTimersByTimeAsync(599);
     expect(events).toEqual([]);
@@ -311,10 +341,10 @@ describe('a ticket that is stuck', () => {
 
   it('is not told where events only take their time one after another', async () => {
     const [tracker, events] = watched(1000);
-    let ticket = tracker.begin('orders', sequence(0));
+    let ticket = await tracker.begin('orders', sequence(0));
     for (let n = 1; n <= 20; n++) {
       await vi.advanceTimersByTimeAsync(900);
-      const next = tracker.begin('orders', sequence(n));
+      const next = await tracker.begin('orders', sequence(n));
       await ticket.done();
       ticket = next;
     }
@@ -323,22 +353,23 @@ describe('a ticket that is stuck', () => {
 
   it('is told where it was abandoned, for it holds the watermark up', async () => {
     const [tracker, events] = watched(1000);
-    tracker.begin('orders', sequence(1)).abandon();
+    (await tracker.begin('orders', sequence(1))).abandon();
     await vi.advanceTimersByTimeAsync(1000);
     expect(events.map(({ offset }) => offset)).toEqual([sequence(1)]);
   });
 
   it('is told of nobody after it is done, void or of a fenced source, and leaves no timer', async () => {
     const [tracker, events] = watched(1000);
-    await tracker.begin('done', sequence(1)).done();
-    tracker.begin('void', sequence(1));
-    await tracker.getOffset('void');
-    tracker.begin('reset', sequence(1));
+    await (await tracker.begin('done', sequence(1))).done();
+    const reading = await tracker.read('void');
+    await reading.begin(sequence(1));
+    await reading.close();
+    await tracker.begin('reset', sequence(1));
     await tracker.reset('reset', sequence(1));
-    await tracker.getOffset('fenced');
+    await tracker.begin('fenced', sequence(1));
     const batch = new Map([['fenced', { epoch: 1, rank: 0, offset: undefined, committedAt: 0 }]]);
-    (tracker.store as TestStore).push({ type: 'commit', batch });
-    tracker.begin('fenced', sequence(1));
+    tracker.store.push({ type: 'commit', batch });
+    await tracker.begin('fenced', sequence(1));
     await vi.advanceTimersByTimeAsync(10_000);
     expect(events).toEqual([]);
     expect(vi.getTimerCount()).toBe(0);
@@ -346,7 +377,7 @@ describe('a ticket that is stuck', () => {
 
   it('is never told where one says so', async () => {
     const [tracker, events] = watched(Number.POSITIVE_INFINITY);
-    tracker.begin('orders', sequence(1));
+    await tracker.begin('orders', sequence(1));
     await vi.advanceTimersByTimeAsync(2 ** 31);
     expect(events).toEqual([]);
   });

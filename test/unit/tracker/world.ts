@@ -8,6 +8,7 @@ import {
   compareCheckpoints,
   join,
 } from '../../../src/index.ts';
+import { beginEpoch, isFence } from '../../../src/checkpoint.ts';
 
 /** What becomes of a call of the store: it fails before it had an effect, or after, or for one source of its batch. */
 export type Fate = 'ok' | 'before' | 'after' | 'guilty';
@@ -48,7 +49,7 @@ interface Message {
 
 /** A source's life between two resets, as seen by somebody who sees everything. */
 interface Epoch {
-  /** The places it was reset to: one, unless two trackers reset it at the same moment. */
+  /** The places it was reset to, or where it was fenced: one, unless two trackers reset it at the same moment. */
   readonly bases: Set<number>;
   /** The events that somebody processed who began to read in this epoch. */
   readonly processed: Set<number>;
@@ -61,12 +62,17 @@ export class World {
   readonly calls: Call[] = [];
   readonly messages: Message[] = [];
   readonly stores = new Set<SlowStore>();
+  /** Events that somebody processed who did not ask where to begin, by source: they count in any epoch. */
+  readonly #loose = new Map<string, Set<number>>();
   readonly #epochs = new Map<string, Epoch>();
   /** The first thing that was found wrong where nobody could be told at once. */
   wrong: unknown;
 
-  constructor(feed: Feed) {
+  readonly atomic: boolean;
+
+  constructor(feed: Feed, atomic: boolean) {
     this.feed = feed;
+    this.atomic = atomic;
   }
 
   /** Checks something inside a promise or a listener, whose errors would be taken for something else. */
@@ -93,13 +99,25 @@ export class World {
    * then.
    */
   isExact(source: string, epoch: number): boolean {
-    return this.feed === numberedFeed || this.epoch(source, epoch).bases.size <= 1;
+    return this.feed === numberedFeed || (!this.isLoose(source) && this.epoch(source, epoch).bases.size <= 1);
+  }
+
+  isLoose(source: string): boolean {
+    return this.#loose.has(source);
+  }
+
+  /** Processes the event after what is stored. */
+  loosen(source: string): number {
+    const place = this.feed.place(this.stored.get(source)?.offset) + 1;
+    const loose = this.#loose.get(source) ?? new Set();
+    this.#loose.set(source, loose.add(place));
+    return place;
   }
 
   /** Up to where all has been processed in an epoch. */
   watermark(source: string, epoch: number): number {
     const { bases, processed } = this.epoch(source, epoch);
-    let place = Math.max(0, ...bases);
+    let place = Math.max(0, ...bases, ...(this.#loose.get(source) ?? []));
     while (processed.has(place + 1)) place++;
     return place;
   }
@@ -143,14 +161,28 @@ export class World {
       const after = join(before, incoming, source);
       stands.set(source, after);
       this.stored.set(source, after);
-      if (after === incoming && after.rank === 0)
-        this.epoch(source, after.epoch).bases.add(this.feed.place(after.offset));
+      if (after === incoming && after.epoch > (before?.epoch ?? 0)) {
+        const place = this.feed.place(after.offset);
+        // A fence carries over what was processed in an epoch before it.
+        if (isFence(after.epoch))
+          this.guard(() => claim(this.#carries(source, after.epoch, place), 'a fence moves nothing'));
+        this.epoch(source, after.epoch).bases.add(place);
+      }
       this.guard(() => this.#check(source, before, after));
     }
     for (const store of this.stores) {
       if (store !== by) this.messages.push({ to: store, batch: stands });
     }
     return stands;
+  }
+
+  #carries(source: string, number: number, place: number): boolean {
+    if (place === 0) return true;
+    for (const key of this.#epochs.keys()) {
+      const [name, epoch] = key.split(' ');
+      if (name === source && Number(epoch) < number && place <= this.watermark(source, Number(epoch))) return true;
+    }
+    return false;
   }
 
   #check(source: string, before: Checkpoint | undefined, after: Checkpoint): void {
@@ -177,8 +209,17 @@ export class SlowStore implements OffsetStore {
   listener: ((change: StoreChange) => void) | undefined;
   readonly #world: World;
 
-  constructor(world: World) {
+  readonly begin?: NonNullable<OffsetStore['begin']>;
+
+  /** @param atomic whether it begins an epoch by itself */
+  constructor(world: World, atomic: boolean) {
     this.#world = world;
+    if (atomic)
+      this.begin = (source, at) =>
+        this.#call(() => {
+          const mine = beginEpoch(world.stored.get(source), at, 0);
+          return world.commit(new Map([[source, mine]]), this).get(source) ?? mine;
+        }, source);
     world.stores.add(this);
   }
 

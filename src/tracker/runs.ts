@@ -1,0 +1,51 @@
+import type { Offset } from '../offset.ts';
+import type { Listeners } from './listeners.ts';
+import type { Run } from './position.ts';
+import type { Positions } from './positions.ts';
+import type { Role, TrackerEvent } from './types.ts';
+
+/** What a `resume` tells the tracker that it reads with. */
+export class Runs {
+  readonly #positions: Positions;
+  readonly #listeners: Listeners;
+
+  constructor(positions: Positions, listeners: Listeners) {
+    this.#positions = positions;
+    this.#listeners = listeners;
+  }
+
+  /** A run begins. @returns a function that ends it */
+  attach(source: string, run: Run): () => void {
+    const position = this.#positions.enter(source);
+    position.runs.add(run);
+    this.#positions.leave(position);
+    return () => {
+      const { role } = position;
+      position.runs.delete(run);
+      this.roleChanged(source, role);
+      this.#positions.release(position);
+    };
+  }
+
+  /** The role of the latest run may have changed. */
+  roleChanged(source: string, before: Role | undefined): void {
+    const position = this.#positions.get(source);
+    if (!position || position.role === before) return;
+    position.changed();
+    position.tell('role', 'local');
+  }
+
+  /** The feed told where its head is, or that it has nothing more. */
+  progress(source: string, head: Offset | undefined, upToDate: boolean): void {
+    const position = this.#positions.get(source);
+    if (!position) return;
+    if (head) position.feedHead = head;
+    if (upToDate) position.upToDateAt = position.recorded;
+    position.changed();
+    position.tell('progress', 'local');
+  }
+
+  tell(event: Omit<TrackerEvent, 'origin'>): void {
+    this.#listeners.send({ ...event, origin: 'local' });
+  }
+}

@@ -1,10 +1,13 @@
+import { type FeedEvent, type FeedFailure, type FeedHeartbeat, isFailure, isHeartbeat } from '../feeds/feed.ts';
 import { isConcrete } from '../offset.ts';
-import { type FeedEvent, type FeedHeartbeat, isHeartbeat } from '../feeds/feed.ts';
-import type { FeedTracker, ReaderOptions } from './options.ts';
+import type { Ticket } from '../tracker/types.ts';
+import type { Delivery } from './delivery.ts';
+import type { ReaderOptions } from './options.ts';
+import { pauseBefore, sleep } from './sleep.ts';
 import type { Reader } from './reader.ts';
 
 /** Options of `resume` where a handler processes the events, several at once if wanted. */
-export interface HandlerOptions<E extends FeedEvent<unknown>> extends ReaderOptions {
+export interface HandlerOptions<E extends FeedEvent<unknown>> extends ReaderOptions<E> {
   /**
    * Processes one event. The signal is aborted when the event is void, because the source was reset, and when the reading
    * is aborted; what the handler throws then is of no interest.
@@ -17,39 +20,16 @@ export interface HandlerOptions<E extends FeedEvent<unknown>> extends ReaderOpti
 /** Has a handler process what a reader reads, each event with a ticket of its own. */
 export async function handleAll<E extends FeedEvent<unknown>>(
   reader: Reader<E>,
-  tracker: FeedTracker,
-  source: string,
-  { handler, concurrency = 1 }: HandlerOptions<E>,
+  options: HandlerOptions<E>,
 ): Promise<void> {
+  const { concurrency = 1 } = options;
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw new TypeError(`concurrency ${concurrency}: give a whole number of events, 1 or more`);
   }
   const running = new Running();
-
-  const handle = async (item: E | FeedHeartbeat): Promise<void> => {
-    const { offset } = item;
-    const { life, signal } = reader;
-    let abandon: (() => void) | undefined;
-    running.count++;
-    try {
-      const ticket = offset && isConcrete(offset) ? tracker.begin(source, offset) : undefined;
-      abandon = ticket?.abandon;
-      if (!isHeartbeat(item)) await handler(item, { signal });
-      if (ticket && (await reader.sure()) && life === reader.life) reader.watch(ticket.done());
-    } catch (error) {
-      abandon?.();
-      if (!signal.aborted) reader.fail(error);
-    } finally {
-      running.oneLess();
-    }
-  };
-
   try {
-    for (let item = await reader.next(); item; item = await reader.next()) {
-      const { itemLife: life } = reader;
-      const ready = tracker.ready(source).then(() => true);
-      while (reader.alive(life) && !(await reader.until(ready)));
-      if (reader.alive(life)) void handle(item);
+    for (let delivery = await reader.next(); delivery; delivery = await reader.next()) {
+      await begin(reader, options, delivery, running);
       await running.fewerThan(concurrency);
     }
   } catch (error) {
@@ -62,18 +42,99 @@ export async function handleAll<E extends FeedEvent<unknown>>(
   }
 }
 
+/** Waits for room, and starts the handler. */
+async function begin<E extends FeedEvent<unknown>>(
+  reader: Reader<E>,
+  options: HandlerOptions<E>,
+  { item, reading, signal }: Delivery<E>,
+  running: Running,
+): Promise<void> {
+  const { offset } = item;
+  let ticket: Ticket | undefined;
+  try {
+    if (offset && isConcrete(offset)) {
+      ticket = await reading.begin(offset, { heartbeat: isHeartbeat(item), signal });
+    }
+  } catch (error) {
+    // Nor does room come where an event has failed: `next` rejects with what it failed with.
+    if (!signal.aborted && !reader.ended) throw error;
+    return;
+  }
+  if (signal.aborted || reader.ended) return ticket?.abandon();
+  void running.run(async () => {
+    try {
+      await process(reader, options, item, signal);
+      if (ticket) reader.watch(ticket.done(), ticket.offset);
+    } catch (error) {
+      if (!signal.aborted) reader.fail(error);
+      ticket?.abandon();
+    }
+  });
+}
+
+/** Has an event handled, again where it fails and is to be retried. Rejects with what ends the reading. */
+async function process<E extends FeedEvent<unknown>>(
+  reader: Reader<E>,
+  options: HandlerOptions<E>,
+  given: E | FeedHeartbeat | FeedFailure<E>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { handler, onFailed } = options;
+  let item = given;
+  for (let attempt = 1; ; attempt++) {
+    const read = item;
+    let error: unknown;
+    let event: unknown = read;
+    if (isFailure<E>(read)) {
+      error = read.failed;
+      ({ event } = read.failed);
+    } else if (isHeartbeat<E>(read)) {
+      return;
+    } else {
+      try {
+        await handler(read, { signal });
+        return;
+      } catch (thrown) {
+        error = about(thrown, read);
+      }
+    }
+    if (signal.aborted) throw error;
+    const answer = (await onFailed?.(error, event as E, attempt)) ?? 'stop';
+    if (answer === 'stop') throw error;
+    if (answer === 'skip') return reader.news.skipped(given.offset, error);
+    await sleep(pauseBefore(attempt, options), signal);
+    if (signal.aborted) throw error;
+    if (isFailure<E>(read)) item = read.again();
+  }
+}
+
+/** Has an error say which event it is about; what cannot be written on stays as it is. */
+function about(error: unknown, event: FeedEvent<unknown>): unknown {
+  if (typeof error === 'object' && error !== null && Object.isExtensible(error)) {
+    for (const [key, value] of [
+      ['event', event],
+      ['offset', event.offset],
+    ] as const) {
+      if (!(key in error)) Object.defineProperty(error, key, { value, configurable: true, writable: true });
+    }
+  }
+  return error;
+}
+
 /** Counts the handlers that run. */
 class Running {
-  count = 0;
+  #count = 0;
   #freed: (() => void) | undefined;
 
-  oneLess(): void {
-    this.count--;
+  async run(work: () => Promise<void>): Promise<void> {
+    this.#count++;
+    await work();
+    this.#count--;
     this.#freed?.();
   }
 
   async fewerThan(limit: number): Promise<void> {
-    while (this.count >= limit) {
+    while (this.#count >= limit) {
       await new Promise<void>((resolve) => {
         this.#freed = resolve;
       });

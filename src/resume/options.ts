@@ -1,34 +1,28 @@
 import type { FeedExpiredError } from '../errors.ts';
 import type { Offset } from '../offset.ts';
-import type { OffsetTracker } from '../tracker/tracker.ts';
-
-/** What `resume` asks of a tracker. */
-export type FeedTracker = Pick<
-  OffsetTracker,
-  'store' | 'getOffset' | 'record' | 'commit' | 'reset' | 'begin' | 'ready' | 'subscribe' | 'setRole'
->;
 
 /**
  * - 'connecting': the feed is being opened.
  * - 'open': it stands.
- * - 'waiting': for the time of the next reopening, or for its turn.
+ * - 'retrying': it, or the store, failed, and is tried again in a while.
+ * - 'queued': another tab reads; this one waits for its turn, or its page is away.
  * - 'closed': the reading has ended.
  */
-export type FeedState = 'connecting' | 'open' | 'waiting' | 'closed';
+export type FeedState = 'connecting' | 'open' | 'retrying' | 'queued' | 'closed';
 
 /** What goes with a {@link FeedState}. */
 export interface FeedStateDetail {
   /** Reopenings since the feed last showed life. */
   readonly attempt: number;
-  /** Why the feed is waiting or closed, where that was an error. */
+  /** Why the feed is tried again or closed, where that was an error. */
   readonly error?: unknown;
   /** How long until the feed is reopened, in ms; undefined where nobody knows. */
   readonly retryInMs?: number;
 }
 
-/** How a feed is kept open. */
-export interface ReaderOptions {
-  /** Ends the reading, without an error, after a flush. */
+/** How a feed is kept open. `E` is what its events are. */
+export interface ReaderOptions<E = unknown> {
+  /** Ends the reading, without an error, after a commit. */
   readonly signal?: AbortSignal | undefined;
   /**
    * Where to go on when the feed no longer holds the events after the recorded offset: what `tracker.reset` is called
@@ -42,6 +36,30 @@ export interface ReaderOptions {
   /** Told whenever the state of the connection changes, so that a page can show it. */
   readonly onState?: (state: FeedState, detail: FeedStateDetail) => void;
   /**
+   * What becomes of an event that the handler, or `parse` or `offset` of the feed, fails at: 'retry', after a pause that
+   * doubles with each attempt, which are counted from 1; 'skip', as if it had been processed, told as 'skipped'; 'stop',
+   * the default, ends the reading with the error, which has `event` and `offset`. A for-await loop's own mistakes end it.
+   */
+  readonly onFailed?: (
+    error: unknown,
+    event: E,
+    attempt: number,
+  ) => 'retry' | 'skip' | 'stop' | Promise<'retry' | 'skip' | 'stop'>;
+  /**
+   * Whether a refusal of the server is worth another try. Default: what the error says by `retryable`.
+   */
+  readonly retry?: (error: unknown, attempt: number) => boolean;
+  /**
+   * What a store that does not work for `storeTimeoutMs`, or cannot work at all, does to the reading: 'stop', the default,
+   * ends it with the store's error; 'continue' reads on, from what this tracker remembers or else from where the reset
+   * policy says, and `status().degraded` says why. What is stored and cannot be read always ends it.
+   */
+  readonly onStoreFailure?: 'stop' | 'continue';
+  /** How long the store may fail without a success, in ms; default 30,000. */
+  readonly storeTimeoutMs?: number;
+  /** How long a loop or handler may take to end after an abort, in ms, before the next reading starts without it; default 5000. */
+  readonly closeTimeoutMs?: number;
+  /**
    * The most that the first reopening waits, in ms, beside what the server asks for; default 1000. A random part of it is
    * waited, and it doubles with each reopening until the feed shows life.
    */
@@ -50,9 +68,11 @@ export interface ReaderOptions {
   readonly maxDelayMs?: number;
   /** From 0 up to 1; default `Math.random`. */
   readonly random?: () => number;
+  /** Whether to begin a new epoch as the reading starts, so that no older reading counts any more. Default false. */
+  readonly fence?: boolean;
   /**
    * Whether only one tab reads the source at a time, and the others wait for their turn: when it closes, crashes or freezes.
-   * By a Web Lock, so it needs a secure context and a store that tabs share. Default false.
+   * Each fences those before it. By a Web Lock, so it needs a secure context and a store that tabs share. Default false.
    */
   readonly exclusive?: boolean;
   /**

@@ -1,305 +1,320 @@
-import { FeedExpiredError, OffsetError } from '../errors.ts';
-import { type Offset, isConcrete } from '../offset.ts';
-import type { TrackerEvent } from '../tracker/types.ts';
-import { Backoff } from './backoff.ts';
-import { Turn } from '../tabs/turn.ts';
-import { type Feed, type FeedEvent, type FeedHeartbeat, type FeedItem, isFailure } from '../feeds/feed.ts';
+import { FeedExpiredError, FencedError, OffsetError } from '../errors.ts';
 import { FeedError } from '../feeds/feed-error.ts';
-import type { FeedState, FeedStateDetail, FeedTracker, ReaderOptions } from './options.ts';
+import { type Feed, type FeedEvent, type FeedHeartbeat, type FeedItem, isHeartbeat } from '../feeds/feed.ts';
+import type { Offset } from '../offset.ts';
+import type { Turn } from '../tabs/turn.ts';
+import type { OffsetTracker } from '../tracker/tracker.ts';
+import type { Reading, RecordOutcome, Role } from '../tracker/types.ts';
+import { Backoff } from './backoff.ts';
+import { Breather } from './breather.ts';
+import { Connection } from './connection.ts';
+import { awaitEnd, formerLoops } from './endings.ts';
+import type { Delivery } from './delivery.ts';
+import { takeTurns } from './exclusive.ts';
+import { attemptsOf, whereTo } from './expiry.ts';
+import { StorePatience, isFinal } from './failures.ts';
+import { Filter } from './filter.ts';
+import { News } from './news.ts';
+import { onOnline } from './online.ts';
+import type { FeedState, FeedStateDetail, ReaderOptions } from './options.ts';
 
-/** After so many failures of the store in a row the reading ends with the last one. */
-const patience = 5;
-/** How long a feed that is let go may take to end before the next one is opened without waiting for it, in ms. */
-const lettingGoMs = 1000;
-
-type Items<E extends FeedEvent<unknown>> = AsyncIterator<FeedItem<unknown, E>, 'end' | void, void>;
-
-/** Keeps a feed open at the position that was read last, and says what of it may still be recorded. */
+/** Keeps a reading and a feed together: opens the feed where the reading is, again and again. */
 export class Reader<E extends FeedEvent<unknown>> {
-  /** Counts resets and fences: what was read in an earlier life must not be recorded. */
-  life = 0;
-  /** The life in which the last item was read. */
-  itemLife = 0;
-  readonly #tracker: FeedTracker;
+  readonly #tracker: OffsetTracker;
   readonly #source: string;
-  readonly #feed: Feed<unknown, E>;
-  readonly #options: ReaderOptions;
+  readonly #options: ReaderOptions<E>;
   readonly #backoff: Backoff;
-  /** Where to open the feed; undefined: where the tracker says. */
-  #position: Offset | undefined;
-  #items: Items<E> | undefined;
-  #connection = new AbortController();
+  readonly #patience: StorePatience;
+  readonly #breather = new Breather();
+  readonly news: News;
+  #reading: Reading | undefined;
+  /** The one before, until there is another. */
+  #former: Reading | undefined;
   #life = new AbortController();
-  #opened = false;
+  /** A turn was lost: the reading is to be begun anew. */
+  #stale = false;
+  #filter: Filter | undefined;
+  readonly #connection: Connection<E>;
   #held = false;
   #ended = false;
-  #flushed = false;
   #failure: { readonly error: unknown } | undefined;
-  /** Failures of the store since its last success. */
-  #failures = 0;
   /** Expiries since the last event. */
   #expiries = 0;
   #wake: (() => void) | undefined;
   #watched: Promise<unknown> | undefined;
   #turn: Turn | undefined;
-  #stopListening: (() => void) | undefined;
+  #role: Role | undefined;
+  #detach: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+  #stopped: (() => void) | undefined;
 
-  constructor(tracker: FeedTracker, source: string, feed: Feed<unknown, E>, options: ReaderOptions) {
+  constructor(tracker: OffsetTracker, source: string, feed: Feed<unknown, E>, options: ReaderOptions<E>) {
     this.#tracker = tracker;
     this.#source = source;
-    this.#feed = feed;
     this.#options = options;
+    this.news = new News(tracker.runs, source);
     const { minDelayMs = 1000, maxDelayMs = 30_000, random = Math.random } = options;
     this.#backoff = new Backoff({ minDelayMs, maxDelayMs, random, now: Date.now });
+    const { onStoreFailure = 'stop', storeTimeoutMs = 30_000 } = options;
+    this.#patience = new StorePatience(onStoreFailure, storeTimeoutMs, (error) => this.fail(error));
+    this.#connection = new Connection(feed, source, {
+      stands: () => {
+        this.#backoff.opened();
+        this.#state('open');
+      },
+      about: ({ head }) => head && this.news.progress(head, false),
+      reopenAfter: (ms) => (this.#backoff.floorMs = ms),
+      warn: this.news.warn,
+      until: (promise) => this.until(promise),
+    });
   }
 
-  /** Aborted when what is being read is void, or nobody wants it any more. */
-  get signal(): AbortSignal {
-    return this.#life.signal;
+  get ended(): boolean {
+    return this.#ended || this.#failure !== undefined;
   }
 
-  /** Whether what was read in a life may still be begun. */
-  alive(life: number): boolean {
-    return life === this.life && !this.#ended && !this.#failure;
-  }
-
-  /** The next event or heartbeat; undefined at the end. Rejects with what ends the reading. */
-  async next(): Promise<E | FeedHeartbeat | undefined> {
+  /** The next event, heartbeat or failure; undefined at the end. Rejects with what ends the reading. */
+  async next(): Promise<Delivery<E> | undefined> {
     this.#listen();
     for (;;) {
       if (this.#failure) throw this.#failure.error;
       if (this.#ended) return undefined;
       if (this.#held) {
-        this.#state('waiting');
+        this.#state('queued');
         await this.until(new Promise(() => {}));
         continue;
       }
       try {
         const item = await this.#pull();
-        if (item && (await this.sure())) return item;
+        const reading = this.#reading;
+        if (item && reading && this.#isNew(item) && (await this.#isLeader())) {
+          return { item, reading, signal: this.#life.signal };
+        }
       } catch (error) {
         await this.#recover(error);
       }
     }
   }
 
-  /** Whether nobody else can have begun to read meanwhile. */
-  sure(): boolean | Promise<boolean> {
-    return this.#turn?.sure() ?? true;
-  }
-
-  /** Records a position that was read in this life. Commits run beside the reading; `next` rejects when they cannot. */
-  record(offset: Offset): void {
-    if (isConcrete(offset)) this.watch(this.#tracker.record(this.#source, offset));
-  }
-
-  /** Heeds what becomes of a record. */
-  watch(recorded: Promise<'pending' | 'committed' | 'fenced'>): void {
+  /** Heeds what becomes of a record. Commits run beside the reading; `next` rejects when they cannot. */
+  watch(recorded: Promise<RecordOutcome>, offset: Offset): void {
+    this.#connection.recorded(offset);
     // All records that one commit will answer share its promise: one handler is enough.
     if (recorded === this.#watched) return;
     this.#watched = recorded;
-    const { life } = this;
-    recorded.then(
-      (outcome) => outcome === 'fenced' && life === this.life && this.fence(),
-      // What may pass by itself is counted where the tracker tells of it, once a commit.
-      (error: unknown) => isFinal(error) && this.fail(error),
-    );
+    // What a commit fails with is told to the run; here is what concerns the record alone.
+    recorded.catch((error: unknown) => {
+      if (!(error instanceof OffsetError && error.code === 'closed') && isFinal(error)) this.#patience.fails(error);
+    });
   }
 
   /** Resolves with what the promise does, or with undefined once something has changed. */
   until<T>(promise: Promise<T>): Promise<T | undefined> {
     return new Promise((resolve, reject) => {
-      if (this.#ended || this.#failure) resolve(undefined);
+      if (this.ended) resolve(undefined);
       this.#wake = () => resolve(undefined);
       promise.then(resolve, reject);
     });
   }
 
-  /** What was read is void; reading starts again where the tracker says. */
-  fence(): void {
-    this.life++;
-    this.#position = undefined;
-    this.#watched = undefined;
-    this.#life.abort();
-    this.#life = new AbortController();
-    this.#interrupt();
-  }
-
-  /** Lets go of the connection until `go`. */
-  hold(): void {
-    this.#held = true;
-    this.#interrupt();
-  }
-
-  go(): void {
-    if (!this.#held) return;
-    this.#held = false;
-    this.#wake?.();
-  }
-
   /** Ends the reading with an error. */
   fail(error: unknown): void {
+    if (this.#ended) return;
     this.#failure ??= { error };
     this.#interrupt();
   }
 
   /** Ends the reading: `next` answers undefined. */
   stop(): void {
+    if (this.#ended) return;
     this.#ended = true;
     this.#life.abort();
+    // One that has not begun has nothing that the next would repeat.
+    const { closeTimeoutMs = 5000 } = this.#options;
+    if (this.#detach) this.#stopped = awaitEnd(this.#tracker, this.#source, closeTimeoutMs);
     this.#interrupt();
   }
 
-  /** Lets go of everything and flushes; the first call rejects with what the flush fails with. */
-  async close(): Promise<void> {
-    if (this.#flushed) return;
-    this.#flushed = true;
+  /** Lets go of everything and commits; the first call rejects with what the commit fails with. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const began = this.#detach !== undefined;
     this.#ended = true;
-    this.#stopListening?.();
-    const flushed = this.#tracker.commit(this.#source).catch((error: unknown) => {
-      // A tracker that was closed has flushed already.
-      if (!(error instanceof OffsetError && error.code === 'closed')) throw error;
-    });
+    this.#life.abort();
     try {
-      await Promise.all([flushed, this.#letGo()]);
+      await Promise.all([this.#closeReading(), this.#connection.close()]);
     } finally {
-      // Not before the flush, so that the next reader starts after it.
+      // Not before the commit, so that the next reader starts after it.
       this.#turn?.close();
-      this.#state('closed', this.#failure);
+      this.#patience.works();
+      this.#detach?.();
+      this.#stopped?.();
+      if (began) this.#state('closed', this.#failure);
     }
   }
 
-  async #pull(): Promise<E | FeedHeartbeat | undefined> {
-    if (this.#items && this.#connection.signal.aborted) return this.#letGo();
-    const items = (this.#items ??= await this.#open());
-    const { signal } = this.#connection;
-    const result = items && !signal.aborted ? await this.until(items.next()) : undefined;
-    if (result === undefined || signal.aborted) return this.#letGo();
-    if (result.done) {
-      await this.#letGo();
-      if (result.value === 'end') this.#ended = true;
-      else await this.#wait();
+  async #closeReading(): Promise<void> {
+    try {
+      await (this.#reading ?? this.#former)?.close();
+    } catch (error) {
+      // A tracker that was closed has committed already. What may pass the tracker tries again by itself.
+      const isClosed = error instanceof OffsetError && error.code === 'closed';
+      if (isClosed || this.#patience.without || this.#options.onStoreFailure === 'continue') return;
+      throw error;
+    }
+  }
+
+  async #pull(): Promise<FeedItem<unknown, E> | undefined> {
+    await this.#breather.breathe();
+    if (!this.#connection.isOpen) await this.#open();
+    const item = await this.#connection.pull();
+    if (item === undefined || item === 'end' || item === 'dropped') {
+      await this.#connection.close();
+      if (item === 'end') this.#ended = true;
+      if (item === 'dropped') await this.#wait();
       return undefined;
     }
-    this.#live();
     this.#backoff.attempt = 0;
     this.#expiries = 0;
-    const item = result.value;
-    if (isFailure(item)) throw item.failed;
-    this.#position = item.offset ?? this.#position;
-    this.itemLife = this.life;
     return item;
   }
 
-  /** @returns undefined where something changed meanwhile */
-  async #open(): Promise<Items<E> | undefined> {
-    this.#connection = new AbortController();
-    const { signal } = this.#connection;
-    this.#state('connecting');
-    if (this.#position === undefined) {
-      const position = await this.#ask();
-      if (signal.aborted) return undefined;
-      this.#position = position;
-    }
-    const context = {
-      source: this.#source,
-      signal,
-      openedBefore: false,
-      opened: () => {
-        if (!signal.aborted) this.#live();
-      },
-      alive: () => {},
-      deadAfter: () => {},
-      onRecorded: () => {},
-      warn: () => {},
-      reopenAfter: (ms: number) => {
-        this.#backoff.floorMs = ms;
-      },
-    };
-    return this.#feed(this.#position, context)[Symbol.asyncIterator]();
+  /** Whether an item is after the place. */
+  #isNew(item: FeedItem<unknown, E>): boolean {
+    const { offset } = item;
+    const { upToDate, head } = item as FeedHeartbeat;
+    if (upToDate || head) this.news.progress(head, upToDate === true);
+    if (isHeartbeat(item)) return offset !== undefined && this.#filter?.moves(offset) === true;
+    return offset === undefined || this.#filter?.isNew(offset) !== false;
   }
 
-  async #ask(): Promise<Offset> {
+  #isLeader(): boolean | Promise<boolean> {
+    return this.#turn?.isLeader() ?? true;
+  }
+
+  async #open(): Promise<void> {
+    const signal = this.#connection.prepare();
+    this.#state('connecting');
+    if (this.#reading === undefined || this.#stale || this.#reading.signal.aborted) await this.#read(signal);
+    const filter = this.#filter;
+    if (signal.aborted || !filter) return;
+    filter.opened();
+    this.#connection.open(filter.place);
+  }
+
+  /** Begins a reading: after the loops before it have ended, and where the store is asked for as long as it takes. */
+  async #read(signal: AbortSignal): Promise<void> {
+    const tracker = this.#tracker;
+    const source = this.#source;
+    const before = formerLoops(tracker, source);
+    this.#watched = undefined;
+    if (before) await this.until(before);
+    if (signal.aborted) return;
+    const { exclusive = false, fence = exclusive } = this.#options;
+    this.#former = this.#reading ?? this.#former;
+    this.#reading = undefined;
+    const begun = this.#patience.without ? tracker.readBlind(source) : tracker.read(source, { fence });
+    // One that nobody waits for any more.
+    const release = (reading: Reading): void => void (signal.aborted && reading.close().catch(() => {}));
+    begun.then(release, () => {});
+    let reading: Reading | undefined;
     try {
-      const offset = await this.#tracker.getOffset(this.#source);
-      this.#failures = 0;
-      return offset;
+      reading = await this.until(begun);
     } catch (error) {
-      this.#storeFailed(error);
+      if (signal.aborted) return;
+      this.#patience.fails(error);
+      if (this.#patience.without) return this.#read(signal);
       throw error;
     }
+    if (!reading || signal.aborted) return;
+    if (!this.#patience.without) this.#patience.works();
+    this.#reading = reading;
+    this.#former = undefined;
+    this.#stale = false;
+    this.#filter = new Filter(reading.from, source, tracker.store.compare, this.news.warn);
+    const life = (this.#life = new AbortController());
+    if (this.#ended) life.abort();
+    const { signal: ended } = reading;
+    const fenced = (): void => {
+      life.abort(ended.reason);
+      if (life === this.#life) this.#fenced(ended.reason);
+    };
+    if (ended.aborted) fenced();
+    else ended.addEventListener('abort', fenced, { once: true });
+  }
+
+  /** The reading is void: it is begun anew where a reset says, or where this tab has its turn again. */
+  #fenced(reason: unknown): void {
+    if (this.#ended || this.#stale) return;
+    const byReader = reason instanceof FencedError && reason.by === 'reader';
+    if (byReader && !this.#turn) this.fail(reason);
+    else if (byReader) this.#turn?.requeue();
+    this.#interrupt();
   }
 
   /** Waits for another try where one may help; else rejects. */
   async #recover(error: unknown): Promise<void> {
     // What a connection that was let go ends with is of no interest.
     const meant = !this.#connection.signal.aborted;
-    await this.#letGo();
-    if (!meant) return;
+    await this.#connection.close();
+    if (!meant || this.ended) return;
+    const { retry } = this.#options;
+    // What a server refuses is the application's to judge; what came of no answer may pass.
+    const refused = error instanceof FeedError && error.status !== undefined;
+    const again = retry && refused ? retry(error, this.#backoff.attempt) : !isFinal(error);
     if (error instanceof FeedExpiredError) await this.#expired(error);
-    else if (isFinal(error)) this.fail(error);
-    else await this.#wait(error);
+    else if (again) await this.#wait(error);
+    else this.fail(error);
   }
 
+  /** Resets the source where `onExpired` says, which fences the reading and so makes a new one. */
   async #expired(error: FeedExpiredError): Promise<void> {
-    const { onExpired = 'none' } = this.#options;
-    const asks = typeof onExpired === 'function';
-    // A policy gives the same answer again; a callback may have found a better one.
-    if (onExpired === 'none' || this.#expiries >= (asks ? patience : 1)) return this.fail(error);
-    if (this.#expiries++ > 0) await this.#wait(error);
+    const attempt = this.#expiries++;
+    if (attempt >= attemptsOf(this.#options.onExpired)) return this.fail(error);
+    if (attempt > 0) await this.#wait(error);
     try {
-      const offset = asks ? await onExpired(this.#source, error) : { kind: onExpired };
-      // The tracker's event makes this a new life.
-      if (!this.#ended) await this.#tracker.reset(this.#source, offset);
+      const offset = await this.until(whereTo(this.#options.onExpired, this.#source, error));
+      while (offset && !this.ended && !(await this.#reset(offset)));
     } catch (failure) {
       this.fail(failure);
     }
   }
 
+  /** @returns false where it failed and may be tried again */
+  async #reset(offset: Offset): Promise<boolean> {
+    try {
+      await this.until(this.#tracker.reset(this.#source, offset));
+      return true;
+    } catch (error) {
+      if (isFinal(error)) throw error;
+      this.#patience.fails(error);
+      await this.#wait(error);
+      return false;
+    }
+  }
+
   async #wait(error?: unknown): Promise<void> {
-    if (this.#ended || this.#failure) return;
+    if (this.ended) return;
     const retryAfterMs = error instanceof FeedError ? error.retryAfterMs : undefined;
     const retryInMs = this.#backoff.next(retryAfterMs);
-    this.#state('waiting', { ...(error !== undefined && { error }), retryInMs });
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const passed = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, retryInMs);
-    });
-    // Only pages and their workers know this property, and are told when the network is back.
-    const listens = retryAfterMs === undefined && typeof globalThis.navigator?.onLine === 'boolean';
-    const online = (): void => this.#wake?.();
-    if (listens) addEventListener('online', online);
-    await this.until(passed);
-    clearTimeout(timer);
-    if (listens) removeEventListener('online', online);
+    this.#state('retrying', { ...(error !== undefined && { error }), retryInMs });
+    const stop = retryAfterMs === undefined ? onOnline(() => this.#wake?.()) : undefined;
+    await this.#sleep(retryInMs);
+    stop?.();
   }
 
-  async #letGo(): Promise<undefined> {
-    const items = this.#items;
-    this.#items = undefined;
-    this.#opened = false;
-    this.#connection.abort();
-    if (items?.return === undefined) return;
+  async #sleep(ms: number): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, lettingGoMs);
-    });
-    try {
-      await Promise.race([items.return(), late]);
-    } catch {
-      // It was to end, and has.
-    }
+    await this.until(new Promise<void>((resolve) => (timer = setTimeout(resolve, ms))));
     clearTimeout(timer);
-  }
-
-  #live(): void {
-    if (this.#opened) return;
-    this.#opened = true;
-    this.#backoff.opened();
-    this.#state('open');
   }
 
   #state(state: FeedState, detail?: Omit<FeedStateDetail, 'attempt'>): void {
+    if (this.#ended && state !== 'closed') return;
     try {
       this.#options.onState?.(state, { attempt: this.#backoff.attempt, ...detail });
     } catch (error) {
@@ -312,57 +327,71 @@ export class Reader<E extends FeedEvent<unknown>> {
     this.#wake?.();
   }
 
-  #storeFailed(error: unknown): void {
-    if (isFinal(error) || ++this.#failures >= patience) this.fail(error);
+  #hold(): void {
+    this.#held = true;
+    this.#interrupt();
   }
 
-  #heard({ type, source, error }: TrackerEvent): void {
-    if (source !== this.#source) return;
-    if (type === 'reset' || type === 'cleared') this.fence();
-    else if (type === 'committed') this.#failures = 0;
-    else if (type === 'error') this.#storeFailed(error);
+  #go(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#wake?.();
+  }
+
+  #setRole(role: Role | undefined): void {
+    const before = this.#tracker.status(this.#source).role;
+    this.#role = role;
+    this.#tracker.runs.roleChanged(this.#source, before);
   }
 
   #listen(): void {
-    if (this.#stopListening) return;
+    if (this.#detach) return;
     const listening = new AbortController();
-    const unsubscribe = this.#tracker.subscribe((event) => this.#heard(event));
+    const role = (): Role | undefined => this.#role;
+    const detach = this.#tracker.runs.attach(this.#source, {
+      get role() {
+        return role();
+      },
+      closed: () => this.stop(),
+      failed: (error) => this.#patience.fails(error),
+      committed: () => this.#patience.works(),
+    });
+    this.#detach = () => {
+      listening.abort();
+      detach();
+    };
     const { signal } = this.#options;
     if (signal?.aborted) this.stop();
     signal?.addEventListener('abort', () => this.stop(), { signal: listening.signal });
-    const { exclusive = false, takeoverAfterMs = 10_000 } = this.#options;
-    if (exclusive) {
-      this.#takeTurns(takeoverAfterMs);
+    if (this.#options.exclusive) {
+      this.#takeTurns(this.#options.takeoverAfterMs ?? 10_000);
     } else if (typeof document !== 'undefined') {
       // An open connection keeps a page out of the back/forward cache.
-      addEventListener('pagehide', () => this.hold(), { signal: listening.signal });
-      addEventListener('pageshow', () => this.go(), { signal: listening.signal });
+      addEventListener('pagehide', () => this.#hold(), { signal: listening.signal });
+      addEventListener('pageshow', () => this.#go(), { signal: listening.signal });
     }
-    this.#stopListening = () => {
-      unsubscribe();
-      listening.abort();
-    };
   }
 
   #takeTurns(takeoverAfterMs: number): void {
-    this.hold();
+    this.#hold();
     try {
-      this.#turn = new Turn(this.#tracker, this.#source, takeoverAfterMs, {
-        take: () => this.go(),
+      this.#turn = takeTurns(this.#tracker.store, this.#source, takeoverAfterMs, {
+        take: () => {
+          this.#setRole('reader');
+          this.#go();
+        },
         lose: () => {
-          this.hold();
-          this.fence();
+          this.#stale = true;
+          this.#life.abort();
+          this.#hold();
+          if (!this.#ended) this.#setRole('waiting');
         },
         fail: (error) => this.fail(error),
       });
+      this.#setRole('waiting');
       this.#turn.start();
     } catch (error) {
       this.fail(error);
     }
   }
-}
-
-/** Whether trying again is of no use. What others throw, like a network error, may pass. */
-function isFinal(error: unknown): boolean {
-  return error instanceof OffsetError && !('retryable' in error && error.retryable);
 }

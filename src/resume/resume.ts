@@ -5,59 +5,65 @@ import {
   type FeedFailure,
   type FeedHeartbeat,
   type FeedItem,
+  isFailure,
   isHeartbeat,
 } from '../feeds/feed.ts';
+import { isConcrete } from '../offset.ts';
 import { type HandlerOptions, handleAll } from './handler.ts';
-import type { FeedTracker, ReaderOptions } from './options.ts';
+import type { OffsetTracker } from '../tracker/tracker.ts';
+import type { ReaderOptions } from './options.ts';
 import { Reader } from './reader.ts';
+import { pauseBefore, sleep } from './sleep.ts';
 
 /** A feed by what it yields, so that one written where it is used need not name its type. */
 type FeedOf<I> = (...args: Parameters<Feed<unknown>>) => AsyncIterable<I, 'end' | void, void>;
 type EventOf<I> = Exclude<I, FeedHeartbeat | FeedFailure>;
 
 /** Options of {@link resume}. */
-export interface ResumeOptions extends ReaderOptions {
+export interface ResumeOptions<E = unknown> extends ReaderOptions<E> {
   readonly handler?: undefined;
 }
 
 /**
- * Reads a source from its offset on, for ever: opens the feed at `tracker.getOffset(source)`, and whenever it drops, after
- * a while, again at the position it had reached.
+ * Reads a source from its offset on, for ever: begins a reading, opens the feed there, and whenever the feed drops, opens it
+ * again, after a while, at the position it had reached.
  *
  * When the loop asks for the next event, the last one is recorded; on `break` or `throw` it is not. Recording does not
- * hold the loop up: commits run beside it. One that cannot succeed ends the loop with its error, as do five in a row that
- * might have. When the source is reset, here or elsewhere, the event being processed is not recorded, and the feed is
- * opened anew where the reset says. At the end (`break`, `throw`, an abort, a feed that ended) what was recorded is
- * committed, and the loop rejects if that fails.
+ * hold the loop up: commits run beside it, and what fails and may pass is tried again by the tracker (see
+ * `onStoreFailure`). When the source is reset, here or elsewhere, the event being processed is not recorded, and the feed is
+ * opened anew where the reset says. At the end (`break`, `throw`, an abort, `tracker.close()`, a feed that ended) what was
+ * recorded is committed, and the loop rejects if that fails.
  *
  * @param feed see {@link Feed}; `sse` makes one
  * @returns the events; or, with a `handler`, which processes up to `concurrency` events at once, a promise of the end. A
  * handler that throws ends the reading with its error, once the others have finished: its event is not recorded, and none
- * after it.
- * @throws FeedError that is not retryable; FeedExpiredError without `onExpired`, or when it does not help;
- * SourceNotFoundError under the reset policy 'none'; what the store fails with
+ * after it; `onFailed` decides otherwise.
+ * @throws FeedError that is not retryable; FeedExpiredError without `onExpired`, or when it does not help; FencedError where
+ * another reader took the source over; SourceNotFoundError under the reset policy 'none'; what the store fails with
+ * @example
+ * for await (const event of resume(tracker, 'orders', sse('/feed'))) await handle(event.data);
  */
 export function resume<I extends FeedItem<unknown>>(
-  tracker: FeedTracker,
+  tracker: OffsetTracker,
   source: string,
   feed: FeedOf<I>,
-  options?: ResumeOptions,
+  options?: ResumeOptions<EventOf<I>>,
 ): AsyncGenerator<EventOf<I>, void, void>;
 export function resume<I extends FeedItem<unknown>>(
-  tracker: FeedTracker,
+  tracker: OffsetTracker,
   source: string,
   feed: FeedOf<I>,
   options: HandlerOptions<EventOf<I>>,
 ): Promise<void>;
 export function resume<E extends FeedEvent<unknown>>(
-  tracker: FeedTracker,
+  tracker: OffsetTracker,
   source: string,
   feed: Feed<unknown, E>,
-  options: ResumeOptions | HandlerOptions<E> = {},
+  options: ResumeOptions<E> | HandlerOptions<E> = {},
 ): AsyncGenerator<E, void, void> | Promise<void> {
-  const reader = new Reader(tracker, source, feed, options);
-  if (options.handler) return handleAll(reader, tracker, source, options);
-  const events = oneByOne(reader);
+  const reader = new Reader<E>(tracker, source, feed, options);
+  if (options.handler) return handleAll(reader, options);
+  const events = oneByOne(reader, options);
   const end = events.return.bind(events);
   const over = {
     // Also while the next event is awaited, for which a generator's own would wait.
@@ -71,12 +77,19 @@ export function resume<E extends FeedEvent<unknown>>(
   return Object.assign(events, over);
 }
 
-async function* oneByOne<E extends FeedEvent<unknown>>(reader: Reader<E>): AsyncGenerator<E, void, void> {
+async function* oneByOne<E extends FeedEvent<unknown>>(
+  reader: Reader<E>,
+  options: ResumeOptions<E>,
+): AsyncGenerator<E, void, void> {
   try {
-    for (let item = await reader.next(); item; item = await reader.next()) {
-      const { itemLife: life } = reader;
-      if (!isHeartbeat(item) && life === reader.life) yield item;
-      if (item.offset && (await reader.sure()) && life === reader.life) reader.record(item.offset);
+    for (let delivery = await reader.next(); delivery; delivery = await reader.next()) {
+      const { item, reading, signal } = delivery;
+      const event = isFailure<E>(item) ? await readAgain(reader, options, item, signal) : item;
+      if (event && !isHeartbeat<E>(event) && !signal.aborted) yield event;
+      else if (signal.aborted) continue;
+      const { offset } = event ?? item;
+      const heartbeat = event !== undefined && isHeartbeat(event);
+      if (offset && isConcrete(offset)) reader.watch(reading.record(offset, { heartbeat }), offset);
     }
   } catch (error) {
     await reader.close().catch(() => {});
@@ -84,4 +97,26 @@ async function* oneByOne<E extends FeedEvent<unknown>>(reader: Reader<E>): Async
   } finally {
     await reader.close();
   }
+}
+
+/** Has `onFailed` decide about an event that cannot be read. @returns undefined: it is left out */
+async function readAgain<E extends FeedEvent<unknown>>(
+  reader: Reader<E>,
+  options: ResumeOptions<E>,
+  failure: FeedFailure<E>,
+  signal: AbortSignal,
+): Promise<E | FeedHeartbeat | undefined> {
+  let item: E | FeedHeartbeat | FeedFailure<E> = failure;
+  for (let attempt = 1; isFailure<E>(item) && !signal.aborted; attempt++) {
+    const { failed } = item;
+    const answer: string = (await options.onFailed?.(failed, failed.event as E, attempt)) ?? 'stop';
+    if (answer === 'stop') throw failed;
+    if (answer === 'skip') {
+      reader.news.skipped(failure.offset, failed);
+      return undefined;
+    }
+    await sleep(pauseBefore(attempt, options), signal);
+    item = item.again();
+  }
+  return isFailure<E>(item) ? undefined : item;
 }

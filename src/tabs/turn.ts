@@ -1,11 +1,8 @@
-import { UnsupportedError, quote } from '../errors.ts';
-import type { FeedTracker } from '../resume/options.ts';
-
 /** What is to be done as the turn comes and goes. */
-interface TurnHandlers {
-  /** This tab is the reader now. */
+export interface TurnHandlers {
+  /** This tab has the turn now. */
   take(): void;
-  /** Another may be: what has been read is void. */
+  /** Another tab may have it. */
   lose(): void;
   fail(error: unknown): void;
 }
@@ -18,8 +15,6 @@ const beatsPerTakeover = 5;
  * hears none for too long, though awake itself, steals the lock.
  */
 export class Turn {
-  readonly #tracker: FeedTracker;
-  readonly #source: string;
   readonly #handlers: TurnHandlers;
   readonly #takeoverAfterMs: number;
   readonly #name: string;
@@ -39,22 +34,13 @@ export class Turn {
   /** How often this tab has looked since then: time alone passes while it is asleep, too. */
   #looks = 0;
 
-  /** @throws UnsupportedError where a lock cannot be had, or does not reach as far as the store */
-  constructor(tracker: FeedTracker, source: string, takeoverAfterMs: number, handlers: TurnHandlers) {
+  /** @param name of the lock and of the channel: the same in all tabs that take turns */
+  constructor(name: string, takeoverAfterMs: number, handlers: TurnHandlers) {
     if (!(takeoverAfterMs > 0)) throw new TypeError(`takeoverAfterMs ${takeoverAfterMs}: give ms above 0`);
-    const { id, capabilities } = tracker.store;
-    const lacks = !globalThis.navigator?.locks
-      ? 'Web Locks, which need a secure context'
-      : id === undefined || capabilities.shared !== 'tabs'
-        ? 'a store that tabs share'
-        : undefined;
-    if (lacks) throw new UnsupportedError(`${quote(source)} cannot be read exclusively without ${lacks}`, { source });
-    this.#tracker = tracker;
-    this.#source = source;
     this.#handlers = handlers;
     this.#takeoverAfterMs = takeoverAfterMs;
-    this.#name = `tidemark-reader/1/${JSON.stringify([id, source])}`;
-    this.#mark = `${this.#name}/${crypto.randomUUID()}`;
+    this.#name = name;
+    this.#mark = `${name}/${crypto.randomUUID()}`;
   }
 
   start(): void {
@@ -70,10 +56,10 @@ export class Turn {
   }
 
   /**
-   * Whether this tab is the reader for sure. After a gap in which others may have taken it for dead it asks the browser,
-   * because a tab that was frozen runs on before it is told that its lock was stolen.
+   * Whether this tab still has the turn. After a gap in which others may have taken it for dead it asks the browser, because
+   * a tab that was frozen runs on before it is told that its lock was stolen.
    */
-  async sure(): Promise<boolean> {
+  async isLeader(): Promise<boolean> {
     if (!this.#reading) return false;
     const gap = performance.now() - this.#lifeAt;
     if (gap > this.#takeoverAfterMs / 2 && !(await this.#holds())) this.#lose();
@@ -81,12 +67,16 @@ export class Turn {
     return this.#reading;
   }
 
+  /** Gives the turn to the next in the queue, and waits at its end. */
+  requeue(): void {
+    this.#lose();
+  }
+
   /** Gives the turn up. */
   close(): void {
     this.#ending.abort();
     this.#leave();
     this.#back?.();
-    this.#tracker.setRole(this.#source, undefined);
   }
 
   async #queue(): Promise<void> {
@@ -125,20 +115,18 @@ export class Turn {
     if (this.#away || !(await this.#holds()) || this.#away) return;
     this.#reading = true;
     this.#beat();
-    this.#tracker.setRole(this.#source, 'reader');
     this.#handlers.take();
     await released;
   }
 
   #wait(): void {
-    this.#tracker.setRole(this.#source, 'waiting');
     this.#hear();
     this.#timer ??= setInterval(() => void this.#tick().catch(() => {}), this.#takeoverAfterMs / beatsPerTakeover);
     if (this.#channel) return;
     this.#channel = new BroadcastChannel(this.#name);
     this.#channel.onmessage = ({ data }) => {
       // Asked by one that waits. In a page out of sight timers come late, messages do not.
-      if (this.#reading) this.sure().catch(() => {});
+      if (this.#reading) this.isLeader().catch(() => {});
       else if (data === 'reading') this.#hear();
     };
   }
@@ -149,7 +137,7 @@ export class Turn {
   }
 
   async #tick(): Promise<void> {
-    if (this.#reading) return void (await this.sure());
+    if (this.#reading) return void (await this.isLeader());
     const now = performance.now();
     if (++this.#looks > 1) this.#channel?.postMessage('waiting');
     if (this.#looks < beatsPerTakeover || now - this.#lifeAt < this.#takeoverAfterMs) return;
@@ -187,7 +175,6 @@ export class Turn {
     this.#reading = false;
     this.#release?.();
     this.#handlers.lose();
-    if (!this.#ending.signal.aborted) this.#tracker.setRole(this.#source, 'waiting');
   }
 
   /** A lock, or an open channel that hears something, keeps a page out of the back/forward cache. */

@@ -7,7 +7,6 @@ const pauseMs = 30;
 /** What the tabs of one feed reported, and what of it must not be. */
 export class Ledger {
   events = 0;
-  repeats = 0;
   takeovers = 0;
   looks = 0;
   /** Where the observer last found the checkpoint. */
@@ -18,7 +17,10 @@ export class Ledger {
   readonly #feed: string;
   /** By the tabs that are stalled: what resolves once their page is gone. */
   readonly #stalled = new Map<string, PromiseWithEnd>();
+  /** By epoch. */
   readonly #processed = new Map<number, Set<number>>();
+  /** Epochs that a reset began; the others are those of tabs that took over. */
+  readonly #resets = new Set<number>();
   /** The furthest that a tab was told is committed; and what of this was known before the observer's next look began. */
   #claimed: Place = { epoch: -1, n: -1 };
   #due = this.#claimed;
@@ -54,6 +56,9 @@ export class Ledger {
       case 'committed':
         if (isBelow(this.#claimed, report)) this.#claimed = report;
         break;
+      case 'reset':
+        this.#resets.add(report.epoch);
+        break;
       case 'stored':
         return this.#see(report);
       case 'failed':
@@ -68,7 +73,6 @@ export class Ledger {
     const processed = this.#processed.get(epoch) ?? new Set();
     this.#processed.set(epoch, processed);
     this.events++;
-    if (processed.has(n)) this.repeats++;
     processed.add(n);
     if (tab !== this.reader && this.reader !== '') this.takeovers++;
     this.reader = tab;
@@ -90,15 +94,41 @@ export class Ledger {
     const { epoch: last = -1, n } = stored;
     if (n !== head) this.wrong(`${spell(stored)} is stored at the end, where the feed's last is ${head}`);
     if (isBelow(stored, this.#claimed)) this.wrong(`${spell(this.#claimed)} was committed, not ${spell(stored)}`);
-    for (const [epoch, processed] of this.#processed) {
-      // All resets are to the earliest, so that each epoch begins at 0.
-      const end = epoch === last ? head : Math.max(...processed);
+    const lives = this.#lives();
+    for (const [begun, processed] of lives) {
+      // All resets are to the earliest, so that each life begins at 0.
+      const end = begun === this.#beginOf(last) ? head : Math.max(...processed);
       const skipped = Array.from({ length: end + 1 }, (_, i) => i).filter((i) => !processed.has(i));
-      if (skipped.length) this.wrong(`${skipped.length} skipped in epoch ${epoch} of 0 to ${end}: ${spans(skipped)}`);
+      if (skipped.length)
+        this.wrong(`${skipped.length} skipped from epoch ${begun} on of 0 to ${end}: ${spans(skipped)}`);
+    }
+    for (const epoch of this.#processed.keys()) {
       if (epoch > last) this.wrong(`processed in epoch ${epoch}, though ${last} is the last`);
     }
-    if (!this.#processed.has(last)) this.wrong(`nothing was processed in epoch ${last}`);
+    if (!lives.has(this.#beginOf(last))) this.wrong(`nothing was processed since the reset before epoch ${last}`);
     return wrongs;
+  }
+
+  /** How many events were processed again between two resets. */
+  get repeats(): number {
+    let distinct = 0;
+    for (const processed of this.#lives().values()) distinct += processed.size;
+    return this.events - distinct;
+  }
+
+  /** What was processed between two resets, whichever tabs did it, by the epoch that the first of them began. */
+  #lives(): Map<number, Set<number>> {
+    const lives = new Map<number, Set<number>>();
+    for (const [epoch, processed] of this.#processed) {
+      const begun = this.#beginOf(epoch);
+      lives.set(begun, new Set([...(lives.get(begun) ?? []), ...processed]));
+    }
+    return lives;
+  }
+
+  /** The last reset up to an epoch; 0: none. */
+  #beginOf(epoch: number): number {
+    return Math.max(0, ...[...this.#resets].filter((reset) => reset <= epoch));
   }
 }
 

@@ -67,7 +67,7 @@ export default {
       resetPolicy: () => Offset.sequence(0),
     });
     try {
-      let next = await tracker.getOffset('scheduled');
+      let { from: next } = await tracker.read('scheduled');
       for (let i = 0; i < 1000; i++) {
         next = Offset.increment(next) ?? next;
         void tracker.record('scheduled', next);
@@ -80,7 +80,7 @@ export default {
   /** Processes messages side by side. A message is acknowledged where its own ticket was done, and is committed. */
   async queue({ messages }: { readonly messages: readonly Message[] }, { KV }: Env): Promise<void> {
     const tracker = new OffsetTracker(new CloudflareKVOffsetStore(KV), { strategy: 'manual' });
-    await tracker.getOffset('queue');
+    await tracker.read('queue');
     const sorted = [...messages];
     sorted.sort((a, b) => a.body.n - b.body.n);
     const done = new Set<Message>();

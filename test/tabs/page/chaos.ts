@@ -12,6 +12,8 @@ export type ChaosReport = { readonly feed: string; readonly tab: string } & (
   | ({ readonly type: 'processed'; readonly generation: string } & Place)
   /** What the tracker told of as its own commit. */
   | ({ readonly type: 'committed' } & Place)
+  /** The tab reset the source, and so began an epoch. */
+  | ({ readonly type: 'reset' } & Place)
   /** What the observer found in the store. */
   | ({ readonly type: 'stored' } & Place)
   | { readonly type: 'failed'; readonly error: string }
@@ -46,7 +48,7 @@ async function read(store: IndexedDBOffsetStore, about: About, several: boolean)
   const reads = (tracker = new OffsetTracker(store, { strategy: 'auto' }));
   const epoch = (): number => reads.status(source).epoch;
   reads.subscribe(({ type, origin, offset }) => {
-    if (type !== 'committed' || origin !== 'local') return;
+    if ((type !== 'committed' && type !== 'reset') || origin !== 'local') return;
     // Told without delay, and even if the page ends right now.
     const report: ChaosReport = { ...about, type, epoch: epoch(), n: placeOf(offset).n };
     navigator.sendBeacon('/report', JSON.stringify(report));

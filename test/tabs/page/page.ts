@@ -49,7 +49,7 @@ const tab = {
   reset: (source: string, n: number) => current().tracker.reset(source, Offset.sequence(n)),
 
   /** Where this tab's own tracker would go on. */
-  resume: async (source: string) => numberOf(await current().tracker.getOffset(source)),
+  resume: async (source: string) => numberOf((await current().tracker.read(source)).from),
 
   stored: storedIn,
 

@@ -77,7 +77,7 @@ export function runOn(store: OffsetStore, tracker: OffsetTracker, { source, from
         await turn();
         await watch.look(source);
       }
-      const at = await tracker.getOffset(source);
+      const { from: at } = await tracker.read(source);
       n = at.kind === 'sequence' ? Number(at.value) : -1;
       progress.restarts.push(n);
     }

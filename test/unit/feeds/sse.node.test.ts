@@ -47,7 +47,7 @@ async function read(url: string, options: SseOptions = {}) {
   const store = new InMemoryOffsetStore();
   const waits: FeedStateDetail[] = [];
   const onState = (state: FeedState, detail: FeedStateDetail): void => {
-    if (state === 'waiting') waits.push(detail);
+    if (state === 'retrying') waits.push(detail);
   };
   const data: string[] = [];
   const feed = sse(url, options);
@@ -94,7 +94,7 @@ describe('a real server', () => {
     const stop = new AbortController();
     const waits: (number | undefined)[] = [];
     const onState = (state: FeedState, { retryInMs }: FeedStateDetail): void => {
-      if (state !== 'waiting') return;
+      if (state !== 'retrying') return;
       waits.push(retryInMs);
       stop.abort();
     };
@@ -128,7 +128,7 @@ describe('a real server', () => {
     await expect(loop(swift)).rejects.toMatchObject({ code: 'feed-expired', source: 'orders' });
     await loop({ ...swift, onExpired: 'earliest' });
     expect(ids).toEqual(['2', '2', '', '51']);
-    expect(await store.get('orders')).toMatchObject({ epoch: 1, offset: Offset.custom('51') });
+    expect(await store.get('orders')).toMatchObject({ offset: Offset.custom('51') });
   });
 
   test('that is away for a while is found again', async () => {

@@ -63,12 +63,12 @@ describe('a feed that drops', () => {
     expect(openings).toHaveLength(4);
     expect(states).toEqual([
       ['connecting', 0],
-      ['waiting', new TypeError('network')],
+      ['retrying', new TypeError('network')],
       ['connecting', 1],
-      ['waiting', busy],
+      ['retrying', busy],
       ['connecting', 2],
       ['open', 2],
-      ['waiting', 1],
+      ['retrying', 1],
       ['connecting', 1],
       ['open', 1],
       ['closed', 0],
@@ -83,7 +83,7 @@ describe('a feed that drops', () => {
       return opening === 1 ? undefined : 'end';
     });
     const onState = (state: FeedState, { retryInMs }: { retryInMs?: number }): void => {
-      if (state === 'waiting') waits.push(retryInMs);
+      if (state === 'retrying') waits.push(retryInMs);
     };
     for await (const _ of resume(new OffsetTracker(new InMemoryOffsetStore()), 'orders', feed, { ...swift, onState }));
     expect(waits).toEqual([1, 2]);
@@ -125,12 +125,12 @@ describe('a feed that drops', () => {
       const { feed, openings, push } = pushed<number>();
       push('drop', at(1));
       const hour = { minDelayMs: 3_600_000, maxDelayMs: 3_600_000, random: () => 1 };
-      const waiting = (state: FeedState): void => {
-        if (state === 'waiting') setTimeout(() => dispatchEvent(new Event('online')));
+      const retrying = (state: FeedState): void => {
+        if (state === 'retrying') setTimeout(() => dispatchEvent(new Event('online')));
       };
       const events = resume(new OffsetTracker(new InMemoryOffsetStore()), 'orders', feed, {
         ...hour,
-        onState: waiting,
+        onState: retrying,
       });
       expect((await events.next()).value?.data).toBe(1);
       expect(openings).toHaveLength(2);
@@ -172,7 +172,9 @@ describe('a feed whose events have expired', () => {
     for await (const { data } of resume(new OffsetTracker(store), 'orders', retaining(5, 7).feed, options))
       seen.push(data);
     expect(seen).toEqual([6, 7]);
-    expect(await store.get('orders')).toMatchObject({ epoch: 1, offset: Offset.sequence(7) });
+    const stored = await store.get('orders');
+    expect(stored).toMatchObject({ offset: Offset.sequence(7) });
+    expect(stored?.epoch).toBeGreaterThan(0);
   });
 
   test('is read from where a callback says, which may have loaded a snapshot', async () => {
@@ -224,7 +226,9 @@ describe('a reset', () => {
     expect(seen).toEqual([1, 2, 3, 4, 2, 3, 4, 5]);
     expect(openings).toEqual([Offset.earliest, Offset.sequence(1)]);
     expect(mostOpen()).toBe(1);
-    expect(await store.get('orders')).toMatchObject({ epoch: 1, rank: 4, offset: Offset.sequence(5) });
+    const stored = await store.get('orders');
+    expect(stored).toMatchObject({ rank: 4, offset: Offset.sequence(5) });
+    expect(stored?.epoch).toBeGreaterThan(0);
   });
 
   test('by somebody else is heard of at the next commit, and obeyed', async () => {
@@ -237,7 +241,9 @@ describe('a reset', () => {
       await turn();
     }
     expect(openings).toEqual([Offset.earliest, Offset.sequence(10)]);
-    expect(await store.get('orders')).toMatchObject({ epoch: 1, rank: 2, offset: Offset.sequence(12) });
+    const stored = await store.get('orders');
+    expect(stored).toMatchObject({ rank: 2, offset: Offset.sequence(12) });
+    expect(stored?.epoch).toBeGreaterThan(0);
   });
 
   test('while the loop waits for an event takes it to the new place', async () => {

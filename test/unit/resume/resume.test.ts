@@ -1,5 +1,5 @@
 import { InMemoryOffsetStore, Offset, OffsetTracker, StorageError, resume, type Feed, type FeedState } from 'tidemark';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { at, failing, numbers, pushed, swift, turn } from './feeds.ts';
 
 describe('a loop over a feed', () => {
@@ -133,7 +133,7 @@ describe('an abort', () => {
     const { feed, push } = pushed<number>();
     push('drop');
     const stop = new AbortController();
-    const onState = (state: FeedState): void => void (state === 'waiting' && stop.abort());
+    const onState = (state: FeedState): void => void (state === 'retrying' && stop.abort());
     const slow = { minDelayMs: 3_600_000, maxDelayMs: 3_600_000, random: () => 1 };
     const tracker = new OffsetTracker(new InMemoryOffsetStore());
     const events = resume(tracker, 'orders', feed, { ...slow, signal: stop.signal, onState });
@@ -163,15 +163,21 @@ describe('an abort', () => {
 
 describe('a store that fails', () => {
   const lost = () => new StorageError('the connection is lost', { retryable: true });
+  const fakeTime = () => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
+  const second = () => vi.advanceTimersByTimeAsync(1000);
+  afterEach(() => void vi.useRealTimers());
 
   test('now and then is no reason to end the loop', async () => {
-    const store = failing(new InMemoryOffsetStore(), [lost(), lost(), undefined, lost(), undefined, lost(), lost()]);
+    fakeTime();
+    const errors = [lost(), lost(), undefined, lost(), undefined, lost(), lost()];
+    const store = failing(new InMemoryOffsetStore(), errors);
     const seen: number[] = [];
     for await (const { data } of resume(new OffsetTracker(store), 'orders', numbers({ last: 20 }).feed)) {
       seen.push(data);
-      await turn();
+      await second();
     }
     expect(seen).toHaveLength(20);
+    expect(errors).toEqual([]);
     expect((await store.get('orders'))?.offset).toEqual(Offset.sequence(20));
   });
 
@@ -186,14 +192,22 @@ describe('a store that fails', () => {
     await expect(loop()).rejects.toBe(full);
   });
 
-  test('again and again ends the loop with its last error', async () => {
+  test('for as long as it may ends the loop with its last error', async () => {
+    fakeTime();
     const errors = Array.from({ length: 100 }, lost);
     const tracker = new OffsetTracker(failing(new InMemoryOffsetStore(), errors));
+    let seconds = 0;
     const loop = async () => {
-      for await (const _ of resume(tracker, 'orders', numbers().feed)) await turn();
+      for await (const _ of resume(tracker, 'orders', numbers().feed)) {
+        seconds++;
+        await second();
+      }
     };
     await expect(loop()).rejects.toThrow('the connection is lost');
+    expect(seconds).toBeGreaterThanOrEqual(30);
+    expect(seconds).toBeLessThan(33);
     expect(errors.length).toBeGreaterThan(90);
+    expect(errors.length).toBeLessThan(98);
   });
 
   test('when it is asked where to start is asked again', async () => {

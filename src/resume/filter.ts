@@ -1,0 +1,99 @@
+import { type CompareCustom, compareCustoms } from '../checkpoint.ts';
+import type { FeedWarning } from '../feeds/feed.ts';
+import { type Offset, equals, format, order } from '../offset.ts';
+
+/** How many opaque offsets are remembered. */
+const memory = 256;
+
+/**
+ * Leaves out what a feed sends although it is at or before the place: exactly where offsets have an order; opaque ones
+ * where they come first after an opening and are among the last 256.
+ */
+export class Filter {
+  readonly #compare: ((a: string, b: string) => number) | undefined;
+  readonly #warn: (code: FeedWarning, message: string) => void;
+  #place: Offset;
+  readonly #seen = new Set<string>();
+  /** Whether nothing new has come since the feed was opened. */
+  #first = true;
+
+  constructor(
+    from: Offset,
+    source: string,
+    compare: CompareCustom | undefined,
+    warn: (code: FeedWarning, message: string) => void,
+  ) {
+    this.#place = from;
+    this.#compare = compare && ((a, b) => compareCustoms(a, b, source, compare));
+    this.#warn = warn;
+    if (from.kind === 'custom') this.#seen.add(from.value);
+  }
+
+  /** Where to open the feed. */
+  get place(): Offset {
+    return this.#place;
+  }
+
+  opened(): void {
+    this.#first = true;
+  }
+
+  /** Whether a heartbeat's offset moves the place. */
+  moves(offset: Offset): boolean {
+    const compared = this.#order(offset);
+    const isNew = compared === undefined ? !(offset.kind === 'custom' && this.#seen.has(offset.value)) : compared > 0;
+    if (isNew) this.#move(offset);
+    return isNew;
+  }
+
+  /** Whether an event at an offset is new. */
+  isNew(offset: Offset): boolean {
+    const compared = this.#order(offset);
+    if (compared === undefined) return this.#isNewOpaque(offset);
+    if (compared < 0 || (compared === 0 && this.#first)) {
+      if (this.#first) this.#repeats(offset);
+      else this.#warn('offset-goes-back', `'${format(offset)}' comes after '${format(this.#place)}': left out`);
+      return false;
+    }
+    if (equals(offset, this.#place)) {
+      this.#warn('shared-offset', `two events share '${format(offset)}': a reading that stops between them skips one`);
+    }
+    this.#move(offset);
+    return true;
+  }
+
+  #isNewOpaque(offset: Offset): boolean {
+    const value = offset.kind === 'custom' ? offset.value : undefined;
+    if (value !== undefined && this.#first && this.#seen.has(value)) {
+      this.#repeats(offset);
+      return false;
+    }
+    if (value !== undefined) {
+      this.#seen.delete(value);
+      this.#seen.add(value);
+      const [oldest] = this.#seen;
+      if (this.#seen.size > memory && oldest !== undefined) this.#seen.delete(oldest);
+    }
+    this.#move(offset);
+    return true;
+  }
+
+  #move(offset: Offset): void {
+    this.#place = offset;
+    this.#first = false;
+  }
+
+  #repeats(offset: Offset): void {
+    this.#warn(
+      'id-ignored',
+      `the feed sends '${format(offset)}' again, which is not after '${format(this.#place)}': left out`,
+    );
+  }
+
+  #order(offset: Offset): number | undefined {
+    const place = this.#place;
+    if (place.kind !== offset.kind) return undefined;
+    if (offset.kind === 'custom' && place.kind === 'custom') return this.#compare?.(offset.value, place.value);
+    return order(offset, place);
+  }
+}

@@ -31,14 +31,12 @@ export class Narrator {
     this.mark('reload', 'The page was loaded again.', performance.timeOrigin);
   }
 
-  state(state: FeedState, { error, retryInMs }: FeedStateDetail): void {
+  state(state: FeedState, { error }: FeedStateDetail): void {
     const before = this.#state;
     this.#state = state;
     if (state === 'open') this.#awaited = true;
-    // A reading that waits for its turn, or for the page to come back, was not disturbed.
-    if (state === 'waiting' && retryInMs === undefined) return;
-    if (state === 'waiting' && before === 'open') this.mark('drop', `The connection was lost${because(error)}.`);
-    else if (state === 'waiting' && error) this.mark('note', `Could not connect${because(error)}.`);
+    if (state === 'retrying' && before === 'open') this.mark('drop', `The connection was lost${because(error)}.`);
+    else if (state === 'retrying' && error) this.mark('note', `Could not connect${because(error)}.`);
     if (state === 'closed' && error) this.mark('drop', `The reading ended${because(error)}.`);
   }
 

@@ -36,6 +36,10 @@ export class Session {
   readonly #observer: Observer;
   readonly #stop = new AbortController();
   #reading: Promise<void> | undefined;
+  /** The run that is counted, and the epoch and the generation in which it was looked for. */
+  #run: { readonly name: string; readonly epoch: number; readonly generation: string } | undefined;
+  /** The source was reset since. */
+  #anew = false;
 
   constructor(settings: Settings, log: ProcessedLog, observer: Observer) {
     this.source = settings.feed;
@@ -46,7 +50,10 @@ export class Session {
     // A commit that failed is told by an event too; with this, nobody has to await every record.
     this.tracker = new OffsetTracker(makeStore(settings), { strategy, onError: () => {} });
     this.exclusive = settings.store !== 'memory' && navigator.locks !== undefined;
-    this.tracker.subscribe((event) => observer.tracked(event));
+    this.tracker.subscribe((event) => {
+      if (event.type === 'reset' || event.type === 'cleared') this.#anew = true;
+      observer.tracked(event);
+    });
   }
 
   /** Reads until stopped; rejects with what ends the reading. */
@@ -93,9 +100,20 @@ export class Session {
     for await (const { data: reading } of resume(tracker, source, feed, options)) {
       const { recorded, committed, epoch } = tracker.status(source);
       // Noted before the loop asks for the next event, that is, before this one is recorded: what is recorded is noted.
-      const run = `${this.#runsOf(reading.generation)}${epoch}`;
-      this.#observer.processed(reading, numberOf(recorded ?? committed), await this.#log.add(run, reading.n));
+      const run = await this.#log.add(await this.#runIn(reading.generation, epoch), reading.n);
+      this.#observer.processed(reading, numberOf(recorded ?? committed), run);
     }
+  }
+
+  /** A reset begins a run. A tab whose turn it is begins an epoch too, and goes on in the run of the one before. */
+  async #runIn(generation: string, epoch: number): Promise<string> {
+    const before = this.#run;
+    if (before?.epoch === epoch && before.generation === generation) return before.name;
+    const latest = this.#anew ? undefined : await this.lastRun(generation);
+    const name = latest?.run ?? `${this.#runsOf(generation)}${epoch}`;
+    this.#run = { name, epoch, generation };
+    this.#anew = false;
+    return name;
   }
 }
 

@@ -1,7 +1,13 @@
 import { type FeedState, type FeedStateDetail } from 'tidemark';
 import { element, show } from './element.ts';
 
-const words = { connecting: 'Connecting', open: 'Connected', waiting: 'Connection lost', closed: 'Closed' };
+const words = {
+  connecting: 'Connecting',
+  open: 'Connected',
+  retrying: 'Connection lost',
+  queued: 'This tab waits',
+  closed: 'Closed',
+};
 
 /** The state of the connection. Its words are read out when they change, its countdown is not. */
 export class ConnectionView {
@@ -14,7 +20,7 @@ export class ConnectionView {
     const standsBy = role === 'waiting';
     this.#retryAt = retryInMs === undefined ? undefined : performance.now() + retryInMs;
     // A reopening that fails again is no news.
-    if (state === 'connecting' && this.#pill.dataset.state === 'waiting' && !standsBy) return this.draw();
+    if (state === 'connecting' && this.#pill.dataset.state === 'retrying' && !standsBy) return this.draw();
     this.#pill.dataset.state = standsBy ? 'standby' : state;
     show(this.#text, standsBy ? 'This tab waits' : words[state]);
     this.draw();

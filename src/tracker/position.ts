@@ -83,8 +83,10 @@ export class Position {
   upToDateAt: Offset | undefined;
   snapshot: SourceStatus | undefined;
 
-  constructor(source: string, rules: Rules) {
+  /** @param heard what others are known to have committed */
+  constructor(source: string, rules: Rules, heard?: Checkpoint) {
     this.source = source;
+    this.#heard = heard;
     this.#rules = rules;
     this.#compare = rules.store.compare;
   }

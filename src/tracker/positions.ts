@@ -32,7 +32,8 @@ export class Positions {
     let position = this.#all.get(source);
     if (position === undefined) {
       if (typeof source !== 'string') throw new TypeError(`a source is a string, found ${quote(source)}`);
-      position = new Position(source, this.#rules);
+      position = new Position(source, this.#rules, this.#elsewhere.get(source));
+      this.#elsewhere.delete(source);
       this.#all.set(source, position);
     }
     this.#idle.delete(position);

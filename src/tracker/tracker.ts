@@ -56,8 +56,11 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
   #unknown: SourceStatus | undefined;
 
   /**
+   * Makes a tracker; nothing is started or read before its first call.
    * @param store where checkpoints live; it stays open when the tracker is closed
    * @throws TypeError for what is no store, and for options that make no sense
+   * @example
+   * const tracker = new OffsetTracker(new IndexedDBOffsetStore({ name: 'app' }), { strategy: { every: 100 } });
    */
   constructor(store: S, options: TrackerOptions = {}) {
     // A remote stub answers every property with a function.
@@ -92,6 +95,8 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
    * The committed offset of a source, as the store has it; else what the reset policy says. It only looks: to read there is
    * `read`, and `status` does not ask the store.
    * @throws SourceNotFoundError under the policy 'none'; StorageError or SerializationError where the store cannot be read
+   * @example
+   * badge.textContent = Offset.format(await tracker.getOffset('orders'));
    */
   async getOffset(source: string): Promise<Offset> {
     this.#start();
@@ -103,6 +108,13 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
    * Begins to read a source: at the furthest that the store holds or this tracker has recorded, else where the reset policy
    * says.
    * @throws SourceNotFoundError under the policy 'none'; StorageError or SerializationError where the store cannot be read
+   * @example
+   * const reading = await tracker.read('orders');
+   * for await (const order of fetchOrders(reading.from, reading.signal)) {
+   *   await handle(order);
+   *   await reading.record(Offset.sequence(order.id));
+   * }
+   * await reading.close();
    */
   async read(source: string, { fence = false }: ReadOptions = {}): Promise<Reading> {
     const position = this.#enter(source);
@@ -124,6 +136,8 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
    * Says that an event has been processed, and all before it. An offset at or below what is recorded changes nothing. After
    * somebody else's reset it answers 'fenced' until `read` or a reset of this tracker's own.
    * @returns see {@link RecordOutcome}; rejects as `reading.record` does
+   * @example
+   * await tracker.record('orders', Offset.sequence(42));
    */
   record(source: string, offset: Offset, options?: RecordOptions): Promise<RecordOutcome> {
     try {
@@ -133,12 +147,21 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
     }
   }
 
-  /** Begins an event that may finish in any order with others, as `reading.begin` does. */
+  /**
+   * Begins an event that may finish in any order with others, as `reading.begin` does.
+   * @example
+   * const ticket = await tracker.begin('orders', Offset.sequence(42));
+   * handle(order).then(() => ticket.done());
+   */
   async begin(source: string, offset: Offset, options?: BeginOptions): Promise<Ticket> {
     return this.#standing(source).begin(offset, options);
   }
 
-  /** Commits what is pending for a source; 'none' where nothing is. Rejects with what the store fails with. */
+  /**
+   * Commits what is pending for a source; 'none' where nothing is. Rejects with what the store fails with.
+   * @example
+   * const outcome = await tracker.commit('orders'); // 'committed', 'fenced' or 'none'
+   */
   async commit(source: string): Promise<CommitOutcome | 'none'> {
     this.#checkOpen();
     const position = this.#positions.get(source);
@@ -164,6 +187,8 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
    * Sets a source to an offset on purpose, back or forward, for all who share the store: a new epoch begins, and every
    * reading of the source is fenced, this tracker's own too.
    * @throws InvalidOffsetError for what is no offset; what the store fails with
+   * @example
+   * await tracker.reset('orders', Offset.sequence(0)); // all tabs read again from there
    */
   async reset(source: string, offset: Offset): Promise<void> {
     await this.#tracked(this.#reset(source, { offset: asOffset(offset, source) }));
@@ -204,13 +229,22 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
     return offsets;
   }
 
-  /** Listens to every change that `status` shows, here and elsewhere. @returns a function that ends it */
+  /**
+   * Listens to every change that `status` shows, here and elsewhere.
+   * @returns a function that ends it
+   * @example
+   * const stop = tracker.subscribe(({ type, source, offset }) => console.log(type, source, offset));
+   */
   subscribe(listener: (event: TrackerEvent) => void): () => void {
     this.#start();
     return this.#rules.listeners.add(listener);
   }
 
-  /** What is known of a source, without asking the store. The same object until something in it changes. */
+  /**
+   * What is known of a source, without asking the store. The same object until something in it changes.
+   * @example
+   * const { pending, lastError } = tracker.status('orders');
+   */
   status(source: string): SourceStatus {
     const { degraded } = this;
     const position = this.#positions.get(source);
@@ -306,13 +340,9 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
     }
   }
 
-  async #tracked(reset: Promise<void>): Promise<void> {
+  #tracked(reset: Promise<void>): Promise<void> {
     this.#resets.add(reset);
-    try {
-      await reset;
-    } finally {
-      this.#resets.delete(reset);
-    }
+    return reset.finally(() => this.#resets.delete(reset));
   }
 
   #changed(change: StoreChange): void {

@@ -74,12 +74,17 @@ export interface Reading extends AsyncDisposable {
    * Says that an event has been processed, and all before it. An offset at or below what is recorded changes nothing.
    * Rejects with InvalidOffsetError for an offset that does not fit the source, with code 'closed' after `close`, and,
    * where this record triggers a commit, with what that fails with: the offset stays pending then.
+   * @example
+   * await reading.record(Offset.sequence(42)); // 'pending', 'committed' or 'fenced'
    */
   record(offset: Offset, options?: RecordOptions): Promise<RecordOutcome>;
   /**
    * Begins an event that may finish in any order with others; call it in the order of the feed. Waits while `maxInFlight`
    * are under way, in the order of the calls. Only the watermark, the last offset before which all have finished, is
    * recorded. Rejects as `record`, and with code 'in-flight' where an abandoned event blocks all room.
+   * @example
+   * const ticket = await reading.begin(Offset.sequence(42));
+   * handle(order).then(() => ticket.done(), () => ticket.abandon());
    */
   begin(offset: Offset, options?: BeginOptions): Promise<Ticket>;
   /** Commits what is pending for the source; 'none' where nothing is. Rejects with what the store fails with. */

@@ -18,6 +18,19 @@ const withExample = [
   'new StorageError',
   'new SerializationError',
   'new OffsetError',
+  'new OffsetTracker',
+  'tracker.read',
+  'tracker.record',
+  'tracker.begin',
+  'tracker.commit',
+  'tracker.reset',
+  'tracker.getOffset',
+  'tracker.status',
+  'tracker.subscribe',
+  'reading.record',
+  'reading.begin',
+  'resume',
+  'sse',
 ];
 const withText = [
   'Offset.earliest',
@@ -49,7 +62,11 @@ function open(expressions: readonly string[]) {
   const file = join(inject('installed'), 'hover.ts');
   const names = expressions.map((expression) => /\w+/.exec(expression.replace('new ', ''))?.[0]);
   const calls = expressions.map((expression) => `${expression}();`);
-  const text = [`import { ${[...new Set(names)].join(', ')} } from 'tidemark';`, ...calls].join('\n');
+  const imported = [...new Set([...names, 'OffsetTracker', 'Reading'])].filter(
+    (name) => !/^(tracker|reading)$/.test(name ?? ''),
+  );
+  const declared = 'declare const tracker: OffsetTracker;\ndeclare const reading: Reading;';
+  const text = [`import { ${imported.join(', ')} } from 'tidemark';`, declared, ...calls].join('\n');
   const service = ts.createLanguageService({
     getCompilationSettings: () => ({ module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2022, types: ['node'] }),
     getScriptFileNames: () => [file],

@@ -24,10 +24,15 @@ describe.each(wantedEngines())('in %s', (engine) => {
         const start = async () => {
           const tab = await browser.newTab(site.here);
           const victim = await processOf(browser, tab);
-          await tab.eval(() => void window.effects.apply('effects').catch(() => {}));
+          await tab.eval(() => void window.effects.apply('effects'));
           return async (further: number) => {
             const { count } = await applied();
-            await expect.poll(async () => (await applied()).count, { interval: 1 }).toBeGreaterThan(count + further);
+            const gotOn = async () => {
+              const failure = await tab.eval(() => window.effects.failure);
+              if (failure) throw new Error(`the tab has stopped: ${failure}`);
+              return (await applied()).count > count + further;
+            };
+            await expect.poll(gotOn, { interval: 1 }).toBe(true);
             process.kill(victim, 'SIGKILL');
           };
         };

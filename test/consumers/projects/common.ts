@@ -16,6 +16,7 @@ import {
   type OffsetErrorCode,
   type OffsetStore,
   OffsetTracker,
+  type Reading,
   type RecordOutcome,
   SerializationError,
   type SourceStatus,
@@ -24,6 +25,7 @@ import {
   type StoreChange,
   StorageError,
   type Strategy,
+  type Ticket,
   type TrackerOptions,
   UnsupportedError,
   compareCheckpoints,
@@ -105,10 +107,20 @@ export async function look(tracker: OffsetTracker): Promise<SourceStatus> {
   if (outcomes.size + committed.size + pending.size > 0) await tracker.reset('orders', from);
   const ticket = await tracker.begin('orders', Offset.sequence(11));
   await ticket.done();
+  await readOnce(await tracker.read('orders', { fence: true }));
   if ((await tracker.commit('orders')) === 'none') await tracker.clear('orders');
   unsubscribe();
   await tracker.close();
   return tracker.status('orders');
+}
+
+async function readOnce(reading: Reading): Promise<void> {
+  const { from, signal }: { from: Offset; signal: AbortSignal } = reading;
+  if (signal.aborted || Offset.isLatest(from)) return;
+  const begun: Ticket = await reading.begin(Offset.sequence(12), { signal });
+  await begun.done();
+  if ((await reading.record(Offset.sequence(13), { heartbeat: true })) === 'pending') await reading.commit();
+  await reading.close();
 }
 
 export function explain(error: unknown): OffsetErrorCode | undefined {

@@ -14,20 +14,12 @@ export interface Applied {
 }
 
 export const effects = {
+  /** What ended `apply`. */
+  failure: undefined as string | undefined,
+
   /** Applies the events 1, 2, 3, … for as long as the page lives: each adds its number to a sum, and 1 to a count. */
-  async apply(name: string): Promise<void> {
-    const store = new IndexedDBOffsetStore({ name, db: () => openOwn(name) });
-    let expected = await store.get('events');
-    for (;;) {
-      const n = (expected?.rank ?? 0) + 1;
-      const next = { epoch: 0, rank: n, offset: Offset.sequence(n), committedAt: Date.now() };
-      const { stands } = await store.transact('events', { expected, next }, ['totals'], async (tx) => {
-        const totals = tx.objectStore('totals');
-        await totals.put(((await totals.get('sum')) ?? 0) + n, 'sum');
-        await totals.put(((await totals.get('count')) ?? 0) + 1, 'count');
-      });
-      expected = stands;
-    }
+  apply(name: string): Promise<void> {
+    return applyAll(name).catch((error: unknown) => void (effects.failure = String(error)));
   },
 
   /** Read in one transaction: what a tab that was killed has begun may still be stored. */
@@ -44,6 +36,21 @@ export const effects = {
     return { offset: found?.rank ?? 0, sum, count };
   },
 };
+
+async function applyAll(name: string): Promise<void> {
+  const store = new IndexedDBOffsetStore({ name, db: () => openOwn(name) });
+  let expected = await store.get('events');
+  for (;;) {
+    const n = (expected?.rank ?? 0) + 1;
+    const next = { epoch: 0, rank: n, offset: Offset.sequence(n), committedAt: Date.now() };
+    const { stands } = await store.transact('events', { expected, next }, ['totals'], async (tx) => {
+      const totals = tx.objectStore('totals');
+      await totals.put(((await totals.get('sum')) ?? 0) + n, 'sum');
+      await totals.put(((await totals.get('count')) ?? 0) + 1, 'count');
+    });
+    expected = stands;
+  }
+}
 
 function openOwn(name: string): Promise<IDBPDatabase<Schema>> {
   return openDB<Schema>(name, 1, {

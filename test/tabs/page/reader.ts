@@ -1,8 +1,8 @@
 // A tab that reads a feed as the only one, by `tab.eval(() => reader.start(…))`.
-import { type Offset, OffsetTracker, resume, sse } from 'tidemark';
+import { type Offset, OffsetTracker, type ReadOptions, type Reading, resume, sse } from 'tidemark';
 import { type Where, makeStore } from './stores.ts';
 
-export interface Reading {
+export interface ReaderRun {
   readonly kind: Where['kind'];
   /** The name of the feed, of the store, and of the source. */
   readonly feed: string;
@@ -23,20 +23,27 @@ export interface Processed {
   readonly committed: number;
 }
 
+export interface Recorded {
+  readonly n: number;
+  readonly at: number;
+  /** Undefined until it is known. */
+  outcome: string | undefined;
+}
+
 export interface ReaderState {
   readonly role: 'reader' | 'waiting' | undefined;
   readonly committed: number;
   readonly processed: readonly Processed[];
-  /** Every call of `record`, by number and time. */
-  readonly records: readonly { readonly n: number; readonly at: number }[];
+  /** Every call of `record`, by number and time, and what became of it. */
+  readonly records: readonly Recorded[];
   /** How the page was shown: again, after it had been kept, or for the first time. */
   readonly persisted: readonly boolean[];
   readonly error: string | undefined;
 }
 
 export const reader = {
-  start(options: Reading): void {
-    reading = options;
+  start(options: ReaderRun): void {
+    run = options;
     tracker = new Recorder(makeStore({ kind: options.kind, name: options.feed }));
     read(options, tracker).catch((thrown: unknown) => (error = String(thrown)));
   },
@@ -63,21 +70,32 @@ export const reader = {
 };
 
 class Recorder extends OffsetTracker {
-  override record(source: string, offset: Offset): Promise<'pending' | 'committed' | 'fenced'> {
-    records.push({ n: numberOf(offset), at: Date.now() });
-    return super.record(source, offset);
+  override async read(source: string, options?: ReadOptions): Promise<Reading> {
+    const reading = await super.read(source, options);
+    const record = reading.record.bind(reading);
+    reading.record = (offset, how) => {
+      const recorded: Recorded = { n: numberOf(offset), at: Date.now(), outcome: undefined };
+      records.push(recorded);
+      const told = record(offset, how);
+      told.then(
+        (outcome) => (recorded.outcome = outcome),
+        (failure: unknown) => (recorded.outcome = String(failure)),
+      );
+      return told;
+    };
+    return reading;
   }
 }
 
-let reading: Reading | undefined;
+let run: ReaderRun | undefined;
 let tracker: OffsetTracker | undefined;
 let error: string | undefined;
 const processed: Processed[] = [];
-const records: { n: number; at: number }[] = [];
+const records: Recorded[] = [];
 const persisted: boolean[] = [];
 addEventListener('pageshow', (event) => persisted.push(event.persisted));
 
-async function read({ feed, tab, takeoverAfterMs, reports }: Reading, reads: OffsetTracker): Promise<void> {
+async function read({ feed, tab, takeoverAfterMs, reports }: ReaderRun, reads: OffsetTracker): Promise<void> {
   const events = sse(`/feed?feed=${feed}&rate=50&retention=1000000`);
   let opening = 0;
   const counted: typeof events = (from, context) => {
@@ -93,7 +111,7 @@ async function read({ feed, tab, takeoverAfterMs, reports }: Reading, reads: Off
 }
 
 function status() {
-  return reading && tracker?.status(reading.feed);
+  return run && tracker?.status(run.feed);
 }
 
 /** The number of an event, by its id; −1: before the first. */

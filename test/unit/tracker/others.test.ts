@@ -33,6 +33,16 @@ describe('what another tab commits', () => {
     expect(store.batches).toEqual([]);
   });
 
+  it('is remembered where it is heard before this one reads, and the store does not show it yet', async () => {
+    const { store, tracker, events } = listening({ strategy: 'manual' });
+    store.push({ type: 'commit', batch: new Map([['orders', at(0, 7, sequence(7))]]) });
+    const reading = await tracker.read('orders');
+    expect(reading.from).toEqual(sequence(7));
+    expect(await reading.record(sequence(4))).toBe('committed');
+    expect(events.map(({ offset }) => offset)).not.toContainEqual(sequence(4));
+    expect(tracker.status('orders').committed).toEqual(sequence(7));
+  });
+
   it('also answers a record that waits for its turn, without a write', async () => {
     const { store, tracker } = listening();
     await tracker.read('orders');

@@ -1,7 +1,7 @@
 // Runs every test:* script of package.json, whatever became of the one before, and adds up what vitest counted.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const results = join(root, '.results');
@@ -9,6 +9,7 @@ rmSync(results, { recursive: true, force: true });
 
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const summary = [];
+const failures = [];
 let passed = 0;
 let failed = 0;
 for (const script of Object.keys(scripts).filter((name) => name.startsWith('test:'))) {
@@ -25,9 +26,16 @@ for (const script of Object.keys(scripts).filter((name) => name.startsWith('test
   passed += counted?.numPassedTests ?? 0;
   // A script that fails without a failed test, by a file that does not load or a check that is no test, counts as one.
   failed += counted?.numFailedTests || (status === 0 ? 0 : 1);
+  for (const { assertionResults, message, status: outcome, name } of counted?.testResults ?? []) {
+    const broken = assertionResults.filter((test) => test.status === 'failed');
+    for (const test of broken) failures.push(`${test.fullName}\n  ${test.failureMessages.join('\n').slice(0, 600)}`);
+    if (outcome === 'failed' && broken.length === 0)
+      failures.push(`${relative(root, name)}\n  ${message.slice(0, 600)}`);
+  }
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   summary.push(`${status === 0 ? 'ok    ' : 'FAILED'} ${script} (${seconds} s)`);
 }
 
+if (failures.length > 0) console.log(`\n${failures.join('\n\n')}`);
 console.log(`\n${summary.join('\n')}\n\n${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0;

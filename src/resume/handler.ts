@@ -64,7 +64,11 @@ async function begin<E extends FeedEvent<unknown>>(
   void running.run(async () => {
     try {
       await process(reader, options, item, signal);
-      if (ticket) reader.watch(ticket.done(), ticket.offset);
+      if (!ticket) return;
+      // A tab that was asleep meanwhile may have been taken for dead.
+      const leads = reader.isLeader();
+      if (leads === true || (await leads)) reader.watch(ticket.done(), ticket.offset);
+      else ticket.abandon();
     } catch (error) {
       if (!signal.aborted) reader.fail(error);
       ticket?.abandon();

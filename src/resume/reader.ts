@@ -87,7 +87,7 @@ export class Reader<E extends FeedEvent<unknown>> {
       try {
         const item = await this.#pull();
         const reading = this.#reading;
-        if (item && reading && this.#isNew(item) && (await this.#isLeader())) {
+        if (item && reading && this.#isNew(item) && (await this.isLeader())) {
           return { item, reading, signal: this.#life.signal };
         }
       } catch (error) {
@@ -106,6 +106,11 @@ export class Reader<E extends FeedEvent<unknown>> {
     recorded.catch((error: unknown) => {
       if (!(error instanceof OffsetError && error.code === 'closed') && isFinal(error)) this.#patience.fails(error);
     });
+  }
+
+  /** Whether this tab is still the reader, where it takes turns. */
+  isLeader(): boolean | Promise<boolean> {
+    return this.#turn?.isLeader() ?? true;
   }
 
   /** Resolves with what the promise does, or with undefined once something has changed. */
@@ -190,10 +195,6 @@ export class Reader<E extends FeedEvent<unknown>> {
     if (upToDate || head) this.news.progress(head, upToDate === true);
     if (isHeartbeat(item)) return offset !== undefined && this.#filter?.moves(offset) === true;
     return offset === undefined || this.#filter?.isNew(offset) !== false;
-  }
-
-  #isLeader(): boolean | Promise<boolean> {
-    return this.#turn?.isLeader() ?? true;
   }
 
   async #open(): Promise<void> {

@@ -87,6 +87,9 @@ async function* oneByOne<E extends FeedEvent<unknown>>(
       const event = isFailure<E>(item) ? await readAgain(reader, options, item, signal) : item;
       if (event && !isHeartbeat<E>(event) && !signal.aborted) yield event;
       else if (signal.aborted) continue;
+      // A tab that was asleep meanwhile may have been taken for dead.
+      const leads = reader.isLeader();
+      if (leads !== true && !(await leads)) continue;
       const { offset } = event ?? item;
       const heartbeat = event !== undefined && isHeartbeat(event);
       if (offset && isConcrete(offset)) reader.watch(reading.record(offset, { heartbeat }), offset);

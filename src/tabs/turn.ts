@@ -59,11 +59,17 @@ export class Turn {
    * Whether this tab still has the turn. After a gap in which others may have taken it for dead it asks the browser, because
    * a tab that was frozen runs on before it is told that its lock was stolen.
    */
-  async isLeader(): Promise<boolean> {
+  isLeader(): boolean | Promise<boolean> {
     if (!this.#reading) return false;
     const gap = performance.now() - this.#lifeAt;
-    if (gap > this.#takeoverAfterMs / 2 && !(await this.#holds())) this.#lose();
-    else if (gap > this.#takeoverAfterMs / beatsPerTakeover) this.#beat();
+    if (gap > this.#takeoverAfterMs / 2) return this.#stillHolds();
+    if (gap > this.#takeoverAfterMs / beatsPerTakeover) this.#beat();
+    return true;
+  }
+
+  async #stillHolds(): Promise<boolean> {
+    if (await this.#holds()) this.#beat();
+    else this.#lose();
     return this.#reading;
   }
 
@@ -126,9 +132,13 @@ export class Turn {
     this.#channel = new BroadcastChannel(this.#name);
     this.#channel.onmessage = ({ data }) => {
       // Asked by one that waits. In a page out of sight timers come late, messages do not.
-      if (this.#reading) this.isLeader().catch(() => {});
+      if (this.#reading) this.#showLife();
       else if (data === 'reading') this.#hear();
     };
+  }
+
+  #showLife(): void {
+    Promise.resolve(this.isLeader()).catch(() => {});
   }
 
   #hear(): void {
@@ -137,7 +147,7 @@ export class Turn {
   }
 
   async #tick(): Promise<void> {
-    if (this.#reading) return void (await this.isLeader());
+    if (this.#reading) return this.#showLife();
     const now = performance.now();
     if (++this.#looks > 1) this.#channel?.postMessage('waiting');
     if (this.#looks < beatsPerTakeover || now - this.#lifeAt < this.#takeoverAfterMs) return;

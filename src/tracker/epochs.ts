@@ -72,15 +72,16 @@ export class Epochs {
     if (removed && !position.pending && store.capabilities.consistency === 'strong') position.enter(stored, 'remote');
   }
 
-  /** Begins a new epoch where the source stands, with all that this tracker has recorded of it. */
-  async fence(position: Position): Promise<void> {
+  /** Begins a new epoch where the source stands, with all that this tracker has recorded of it. @returns whether it stands */
+  fence(position: Position): Promise<boolean> {
     const { store, now } = this.#rules;
-    await this.#committer.alone(async () => {
+    return this.#committer.alone(async () => {
       if (!position.known) await this.start(position);
       await this.#committer.writeNow(position);
       const begun = await beginIn(store, position.source, position.committed, undefined, now);
       if (begun.epoch > position.epoch) position.enter(begun, 'local');
       else position.merge(begun, 'local');
+      return position.epoch === begun.epoch;
     });
   }
 
@@ -89,7 +90,8 @@ export class Epochs {
     const { store, now } = this.#rules;
     await this.#committer.alone(async () => {
       const begun = await beginIn(store, position.source, position.committed, at, now);
-      // One of a later epoch may have been heard of before.
+      // Somebody else's later epoch may have been found meanwhile, and this tracker has not asked where it begins.
+      if (begun.epoch < position.epoch) return position.lose();
       if (begun.epoch > position.epoch) position.enter(begun, 'local');
       // Who resets a source goes on in its epoch, until somebody else resets it.
       position.renew = renew;

@@ -234,6 +234,13 @@ export class Position {
     this.tell(fence ? 'fenced' : checkpoint?.offset ? 'reset' : 'cleared', origin);
   }
 
+  /** A later reset by somebody else has undone one of this tracker's own: nothing here may go on in its epoch unasked. */
+  lose(): void {
+    this.renew = undefined;
+    this.fenced = true;
+    this.enter(this.committed, 'remote');
+  }
+
   /** A reset of this tracker's own is under way; ends with the promise. */
   holdFor(reset: Promise<unknown>): void {
     this.#resets++;

@@ -121,7 +121,8 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
     try {
       for (;;) {
         while (position.resetting) await position.resetting;
-        await (fence ? this.#epochs.fence(position) : this.#epochs.refresh(position));
+        if (fence && !(await this.#epochs.fence(position))) continue;
+        if (!fence) await this.#epochs.refresh(position);
         const { life } = position;
         const from = position.recorded ?? (await startOf(source, this.#options.resetPolicy));
         if (this.#closing) throw new OffsetError('closed', 'the tracker is being closed: make a new one', { source });

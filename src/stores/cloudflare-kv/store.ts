@@ -103,13 +103,13 @@ export class CloudflareKVOffsetStore implements OffsetStore {
   /** More than ten sources that are asked for at once, or one after another, cost a `list` call and no `get` each. */
   async get(source: string): Promise<Checkpoint | undefined> {
     const record = await this.#reader.one(source, this.#known.has(source));
-    return this.#learn(source, record, await keyOf(this.#prefix, source));
+    return this.#adopt(source, record, await keyOf(this.#prefix, source));
   }
 
   /** Costs a `list` call for each 1,000 keys, and a `get` for each 100 whose record does not fit into the metadata. */
   async getAll(): Promise<Map<string, Checkpoint>> {
     for (const record of await this.#reader.all(connections())) {
-      this.#learn(record.source, record, await keyOf(this.#prefix, record.source));
+      this.#adopt(record.source, record, await keyOf(this.#prefix, record.source));
     }
     const all = new Map<string, Checkpoint>();
     for (const [source, known] of this.#known) if (known) all.set(source, known.checkpoint);
@@ -167,7 +167,7 @@ export class CloudflareKVOffsetStore implements OffsetStore {
     if (unknown.length === 0) return failed;
     for (const [source, found] of await this.#reader.many(unknown, io)) {
       if (found && 'error' in found) failed.set(source, found.error);
-      else this.#learn(source, found, await keyOf(this.#prefix, source));
+      else this.#adopt(source, found, await keyOf(this.#prefix, source));
     }
     return failed;
   }
@@ -188,7 +188,7 @@ export class CloudflareKVOffsetStore implements OffsetStore {
       for (const held of [line.written, this.#known.get(source)?.checkpoint]) next = this.#join(held, next, source);
       const writtenAt = this.#pace.now();
       await this.#kv.put(key, ...writeRecord(source, next, writtenAt));
-      this.#learn(source, { checkpoint: next, writtenAt }, key);
+      this.#adopt(source, { checkpoint: next, writtenAt }, key);
       line.written = this.#join(line.written, next, source);
       if (line.wanted && this.#isAtLeast(next, line.wanted, source)) line.wanted = undefined;
     };
@@ -216,7 +216,7 @@ export class CloudflareKVOffsetStore implements OffsetStore {
   }
 
   /** Joins what was read or written into what is known, so that a stale read changes nothing. */
-  #learn(source: string, found: Omit<KVRecord, 'source'> | undefined, key: string): Checkpoint | undefined {
+  #adopt(source: string, found: Omit<KVRecord, 'source'> | undefined, key: string): Checkpoint | undefined {
     const known = this.#known.get(source);
     if (found === undefined) {
       this.#known.set(source, known);

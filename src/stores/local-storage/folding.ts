@@ -62,8 +62,8 @@ export class Folding {
     for (const slot of slots) {
       const left = rest.get(slot.life);
       if (!left) continue;
-      const sure = says.has(slot.life) || this.#isUnchanged(slot.key, seen);
-      if (sure && this.#isCovered(life, slot)) this.#storage().removeItem(slot.key);
+      const hasEnded = says.has(slot.life) || this.#isUnchanged(slot.key, seen);
+      if (hasEnded && this.#isCovered(life, slot)) this.#storage().removeItem(slot.key);
       else left.push(slot);
     }
     const ready = [...rest.values()].filter((left) => left.every(({ key }) => !seen.has(key)));

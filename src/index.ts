@@ -64,6 +64,16 @@ export { InMemoryOffsetStore } from './stores/memory.ts';
 export type { Strategy } from './tracker/strategy.ts';
 export { OffsetTracker } from './tracker/tracker.ts';
 export type {
+  EffectResult,
+  EffectTypes,
+  ScopedTx,
+  ScopedTypes,
+  TransactArguments,
+  TransactCall,
+  TransactOutcome,
+  TxOf,
+} from './tracker/transact-types.ts';
+export type {
   BeginOptions,
   CommitOutcome,
   ReadOptions,

@@ -1,4 +1,5 @@
 import { type Change, type Checkpoint, beginEpoch, compareChange, join } from '../checkpoint.ts';
+import { UnsupportedError, quote } from '../errors.ts';
 import { type Offset, asOffset } from '../offset.ts';
 import type { Batch, ChangeResult, OffsetStore, StoreOptions } from '../store.ts';
 
@@ -50,12 +51,20 @@ export class InMemoryOffsetStore implements OffsetStore {
     return begun;
   }
 
-  /** @param effect is done synchronously: what it changes must be gone again when it throws */
-  async transact(source: string, change: Change, effect: () => void): Promise<ChangeResult> {
+  /**
+   * @param effect is done synchronously: what it changes must be gone again when it throws
+   * @throws UnsupportedError where the effect is asynchronous; no offset is stored then
+   */
+  async transact(source: string, change: Change, effect: () => unknown): Promise<ChangeResult> {
     const stored = this.#checkpoints.get(source);
     const outcome = compareChange(stored, change, source, this.compare);
     if (outcome !== 'applied') return { outcome, stands: stored };
-    effect();
+    const result = effect();
+    if (typeof Object(result).then === 'function') {
+      Promise.resolve(result).catch(() => {}); // Nobody else could catch what it still rejects with.
+      const message = `the effect on ${quote(source)} is asynchronous, and no offset was stored: await before it, not in it`;
+      throw new UnsupportedError(message, { source });
+    }
     this.#checkpoints.set(source, change.next);
     return { outcome, stands: change.next };
   }

@@ -97,6 +97,36 @@ export class Committer {
     return this.#flight.run(work);
   }
 
+  /** Resolves when all that was asked for before has ended. */
+  async settled(): Promise<void> {
+    await this.alone(async () => {});
+  }
+
+  /** Runs what writes a source by itself, with nothing of it pending. Rejects with what the work, or the store, does. */
+  async effect<T>(position: Position, work: () => Promise<T>): Promise<T> {
+    try {
+      const result = await this.alone(async () => {
+        if (!position.known) await this.#host.start(position);
+        await this.writeNow(position);
+        return work();
+      });
+      this.#attempt = 0;
+      this.#host.health();
+      position.worked();
+      return result;
+    } catch (error) {
+      // What an effect fails with is no failure of the store's.
+      if (error instanceof OffsetError && /^(storage|lock|serialization)$/.test(error.code)) {
+        if (mayPass(error)) this.#host.health(error);
+        this.#tell(position, error);
+        position.failed(error);
+      }
+      throw error;
+    } finally {
+      this.#host.released(position);
+    }
+  }
+
   /** Commits what is pending for a source, as part of `alone`. Rejects with what the store fails with. */
   async writeNow(position: Position): Promise<void> {
     if (!position.pending) return;

@@ -1,4 +1,4 @@
-import { type Checkpoint, type CompareCustom, compareInEpoch, isFence, join } from '../checkpoint.ts';
+import { type Change, type Checkpoint, type CompareCustom, compareInEpoch, isFence, join } from '../checkpoint.ts';
 import { FencedError, InvalidOffsetError, type OffsetError, quote } from '../errors.ts';
 import { type Offset, asOffset, equals, format, frozenOffset, isConcrete } from '../offset.ts';
 import type { Cycle } from './cycle.ts';
@@ -153,10 +153,26 @@ export class Position {
 
   /** What is to be committed now. */
   checkpoint(): Checkpoint {
-    const { epoch, feed } = this;
-    const committedAt = this.#rules.now();
-    const found = { epoch, rank: this.#headRank, offset: this.#head, committedAt };
-    return Object.freeze(feed === undefined ? found : { ...found, feed });
+    return this.#checkpointAt(this.#head, this.#headRank);
+  }
+
+  /** One step of a reading: from its own place, which need not be where the source stands. @param count of events */
+  changeFor({ last, rank }: Member, offset: Offset, count: number): Change {
+    const isFirst = this.epoch === 0 && last === undefined;
+    return {
+      expected: isFirst ? undefined : this.#checkpointAt(last, rank),
+      next: this.#checkpointAt(offset, Math.floor(rank) + count),
+    };
+  }
+
+  /** A step of a reading is stored. */
+  applied(member: Member, next: Checkpoint): void {
+    member.last = next.offset;
+    member.rank = next.rank;
+    this.lastError = undefined;
+    this.merge(next, 'local');
+    this.changed();
+    if (this.committed === next) this.tell('committed', 'local');
   }
 
   /**
@@ -304,6 +320,12 @@ export class Position {
   /** Whether the store holds something that what is recorded here cannot stand beside. */
   checkStands(stands: Checkpoint): void {
     if (this.#head && stands.offset && stands.epoch === this.epoch) this.#checkKind(this.#head, stands.offset);
+  }
+
+  #checkpointAt(offset: Offset | undefined, rank: number): Checkpoint {
+    const { epoch, feed } = this;
+    const found = { epoch, rank, offset, committedAt: this.#rules.now() };
+    return Object.freeze(feed === undefined ? found : { ...found, feed });
   }
 
   #mergeHeard(): void {

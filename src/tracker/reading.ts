@@ -1,9 +1,11 @@
-import { type FencedError, OffsetError, quote } from '../errors.ts';
-import { type Offset, earliest } from '../offset.ts';
+import { FencedError, OffsetError, quote } from '../errors.ts';
+import { type Offset, earliest, equals } from '../offset.ts';
 import { type Committer, answers } from './committer.ts';
 import type { Member, Position } from './position.ts';
 import type { Rules } from './rules.ts';
 import type { ReadingState } from './states.ts';
+import type { TransactOutcome } from './transact-types.ts';
+import { type Step, isCovered, transactOf } from './transacting.ts';
 import type { BeginOptions, CommitOutcome, Reading, RecordOptions, RecordOutcome, Ticket } from './types.ts';
 import { type Entry, Window } from './window.ts';
 
@@ -26,14 +28,19 @@ export class SourceReading implements Reading, Member {
   from: Offset = earliest;
   last: Offset | undefined;
   rank = 0;
+  /** Whether it began its epoch, so that no older reading writes in it. */
+  readonly isFencing: boolean;
   readonly #host: ReadingHost;
   #end: FencedError | OffsetError | undefined;
   #window: Window | undefined;
   #controller: AbortController | undefined;
+  /** Effects that are to be applied. */
+  #transacting = 0;
 
-  constructor(position: Position, host: ReadingHost) {
+  constructor(position: Position, host: ReadingHost, isFencing = false) {
     this.position = position;
     this.#host = host;
+    this.isFencing = isFencing;
     position.admit(this);
   }
 
@@ -68,6 +75,17 @@ export class SourceReading implements Reading, Member {
       // What was processed before an own reset is not to be recorded after it.
       if (position.resetting) return position.resetting.then(() => this.record(offset, options));
       if (this.#end) return this.#refuse(answers.fenced);
+      if (this.#transacting > 0) return this.#afterEffects(() => this.#record(offset, options));
+      return this.#record(offset, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #record(offset: Offset, options?: RecordOptions): Promise<RecordOutcome> {
+    try {
+      const { position } = this;
+      if (this.#isFenced()) return answers.fenced;
       if (this.#window && this.#window.size > 0) return this.begin(offset, options).then((ticket) => ticket.done());
       const own = position.check(offset, this);
       position.record(this, own, options?.heartbeat === true);
@@ -85,12 +103,29 @@ export class SourceReading implements Reading, Member {
       await this.#host.start(position);
       return this.begin(offset, options);
     }
+    if (!this.#end && this.#transacting > 0) await this.#host.committer.settled();
     if (this.#end) return this.#refuse(this.#ticket(offset, undefined, undefined));
     const own = position.check(offset, this);
     const window = (this.#window ??= new Window(this.source, this.#host.rules));
     const entry = window.begin(own, heartbeat) ?? (await window.wait(own, heartbeat, signal));
     position.changed();
     return this.#ticket(own, window, entry);
+  }
+
+  transact(offset: Offset, ...effect: readonly unknown[]): Promise<TransactOutcome> {
+    return this.apply({ offsets: [offset], effect: () => effect, divisible: false });
+  }
+
+  /** Applies a step after those before it. */
+  async apply(step: Step): Promise<TransactOutcome> {
+    if (this.#end) return this.#refuse('fenced' as const);
+    const { committer } = this.#host;
+    this.#transacting++;
+    try {
+      return await committer.effect(this.position, () => this.#apply(step));
+    } finally {
+      this.#transacting--;
+    }
   }
 
   async commit(): Promise<CommitOutcome | 'none'> {
@@ -103,6 +138,7 @@ export class SourceReading implements Reading, Member {
     const { position } = this;
     this.end();
     try {
+      if (this.#transacting > 0) await this.#host.committer.settled();
       if (this.state !== 'fenced' && position.pending) await this.#host.committer.ask(position, true);
     } finally {
       this.#host.released(position);
@@ -132,6 +168,71 @@ export class SourceReading implements Reading, Member {
     position.changed();
     this.#window?.drop(error);
     this.#controller?.abort(error);
+  }
+
+  /** Compares and sets, from the place that this reading knows, until that is decided. */
+  async #apply({ offsets, effect, divisible }: Step): Promise<TransactOutcome> {
+    const { position, source } = this;
+    const { store } = this.#host.rules;
+    const [last] = offsets.slice(-1);
+    if (!last) return 'duplicate';
+    for (let from = 0; ;) {
+      if (this.#isFenced()) return 'fenced';
+      if (this.#window && this.#window.size > 0) throw this.#unfinished();
+      const offset = position.check(last, this);
+      const transact = transactOf(store, source, offset, this.isFencing);
+      const place = { ...position.checkpoint(), offset: this.last, rank: this.rank };
+      if (!divisible && isCovered(offset, place, source, store.compare)) return 'duplicate';
+      const change = position.changeFor(this, offset, offsets.length - from);
+      const { outcome, stands } = await transact(source, change, ...effect(from));
+      if (outcome === 'applied') {
+        position.applied(this, change.next);
+        return outcome;
+      }
+      // Nothing is stored any more: somebody has removed everything.
+      if (stands) position.merge(stands, 'remote');
+      else position.enter(undefined, 'remote');
+      if (stands === undefined || outcome === 'fenced' || this.#isFenced()) return 'fenced';
+      const covered = (each: Offset): boolean => isCovered(each, stands, source, store.compare);
+      if (covered(offset)) {
+        this.last = offset;
+        this.rank = Math.max(this.rank, stands.rank);
+        return 'duplicate';
+      }
+      // Somebody else has got as far by another count, or has applied what comes first here.
+      const isSame = equals(stands.offset, this.last);
+      const isOrdered = offset.kind !== 'custom' || store.compare !== undefined;
+      if (!isSame && !(divisible && isOrdered)) return this.#overtaken();
+      while (covered(offsets[from] ?? last)) from++;
+      this.last = stands.offset;
+      this.rank = stands.rank;
+    }
+  }
+
+  /** Somebody else has moved the source in this epoch: what is in hand here may be applied in part. */
+  #overtaken(): 'fenced' {
+    const { position } = this;
+    position.readings.delete(this);
+    if (position.standing === this) position.standing = undefined;
+    this.fence(new FencedError(this.source, 'reader'));
+    position.changed();
+    return 'fenced';
+  }
+
+  #isFenced(): boolean {
+    return this.#end !== undefined && this.#end.code !== 'closed';
+  }
+
+  #unfinished(): OffsetError {
+    const { source } = this;
+    const what = 'has unfinished tickets: finish them before it transacts, or transact by another reading';
+    return new OffsetError('in-flight', `the reading of ${quote(source)} ${what}`, { source });
+  }
+
+  /** Records in the order of the calls. */
+  async #afterEffects(record: () => Promise<RecordOutcome>): Promise<RecordOutcome> {
+    const [recorded] = await this.#host.committer.alone(async () => [record()] as const);
+    return recorded;
   }
 
   #ticket(offset: Offset, window: Window | undefined, entry: Entry | undefined): Ticket {

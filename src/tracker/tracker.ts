@@ -116,7 +116,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
    * }
    * await reading.close();
    */
-  async read(source: string, { fence = false }: ReadOptions = {}): Promise<Reading> {
+  async read(source: string, { fence = false }: ReadOptions = {}): Promise<Reading<S>> {
     const position = this.#enter(source);
     try {
       for (;;) {
@@ -126,7 +126,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
         const { life } = position;
         const from = position.recorded ?? (await startOf(source, this.#options.resetPolicy));
         if (this.#closing) throw new OffsetError('closed', 'the tracker is being closed: make a new one', { source });
-        if (life === position.life && !position.resetting) return this.#begin(position, from);
+        if (life === position.life && !position.resetting) return this.#begin(position, from, fence);
       }
     } finally {
       this.#positions.leave(position);
@@ -296,14 +296,14 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
     return this.#positions.enter(source);
   }
 
-  #begin(position: Position, from: Offset): SourceReading {
+  #begin(position: Position, from: Offset, fence = false): Reading<S> {
     position.fenced = false;
     const { standing } = position;
     if (standing && !position.readings.has(standing)) position.standing = undefined;
     position.changed();
-    const reading = new SourceReading(position, this.#host);
+    const reading = new SourceReading(position, this.#host, fence);
     reading.from = from;
-    return reading;
+    return reading as unknown as Reading<S>; // What its effects take is the store's to say.
   }
 
   /** The tracker's own reading, for records by source. */
@@ -390,7 +390,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
     this.#closing = true;
     for (const position of this.#positions.all()) position.end();
     // Resets that are under way end first, and whoever awaits them knows.
-    await Promise.allSettled(this.#resets);
+    await Promise.allSettled([...this.#resets, this.#committer.settled()]);
     while (this.getAllPending().size > 0) await this.commitAll();
     this.#closed = true;
     this.#stop?.();

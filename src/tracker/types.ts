@@ -1,6 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Offset } from '../offset.ts';
+import type { OffsetStore } from '../store.ts';
 import type { Strategy } from './strategy.ts';
+import type { TransactCall } from './transact-types.ts';
 
 /** What became of recorded offsets: durable, or void because the source is in another epoch. */
 export type CommitOutcome = 'committed' | 'fenced';
@@ -61,7 +63,7 @@ export interface BeginOptions extends RecordOptions {
  * One pass over a source, from where it starts to its end; `tracker.read` makes one. Once the source is in another epoch,
  * by a reset or by another reading that fences, it is fenced: whatever it is asked answers 'fenced', for ever.
  */
-export interface Reading extends AsyncDisposable {
+export interface Reading<S extends OffsetStore = OffsetStore> extends AsyncDisposable {
   readonly source: string;
   /** Where to start: read strictly after it. */
   readonly from: Offset;
@@ -87,6 +89,25 @@ export interface Reading extends AsyncDisposable {
    * handle(order).then(() => ticket.done(), () => ticket.abandon());
    */
   begin(offset: Offset, options?: BeginOptions): Promise<Ticket>;
+  /**
+   * Applies an effect and stores the offset, both or neither, in one transaction of the store. What comes after the offset
+   * is what the store's `transact` takes: `(tx) => …`, over IndexedDB the names of object stores before it, over D1
+   * statements.
+   *
+   * The effect is that of all events after the reading's place, up to the offset. It is applied only onto the very place
+   * that this reading knows: where somebody else has moved the source into the middle of it, the reading is fenced, and a
+   * new one starts where the source stands.
+   *
+   * Calls run in the order in which they are made. One whose effect throws stores nothing and rejects with that error; those
+   * after it still run. Rejects with UnsupportedError where the store has no transactions, and for opaque offsets without
+   * a `compare` unless the reading fences; with InvalidOffsetError for an offset that does not fit; with code 'in-flight'
+   * while tickets are unfinished, 'closed' after `close`, and with what the store fails with: the same call again is safe
+   * then.
+   * @returns 'applied'; 'duplicate' where the offset is stored already; 'fenced': nothing was done
+   * @example
+   * await reading.transact(Offset.sequence(42), (db) => db.prepare('UPDATE total SET value = value + 1').run());
+   */
+  readonly transact: TransactCall<S>;
   /** Commits what is pending for the source; 'none' where nothing is. Rejects with what the store fails with. */
   commit(): Promise<CommitOutcome | 'none'>;
   /** Ends the reading and commits what is pending. Where that fails it rejects, and may be called again. */

@@ -4,6 +4,7 @@ import { UnsupportedError, quote } from '../../errors.ts';
 import type { Offset } from '../../offset.ts';
 import type { Batch, ChangeResult, OffsetStore, StoreCapabilities, StoreChange, StoreOptions } from '../../store.ts';
 import { TabChannel } from '../../tabs/channel.ts';
+import type { EffectTypes } from '../../tracker/transact-types.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { runEffect } from './effect.ts';
 import { type HideSlot, fillHideSlots, findHideSlots, hideSlotKeys } from './hide-slots.ts';
@@ -12,6 +13,14 @@ import { type AnyDatabase, type DatabaseSource, checkpoints, hideSlots } from '.
 import { Transactions } from './transactions.ts';
 
 export { createOffsetStore } from './schema.ts';
+
+/** The types of effects: the names of the object stores of a scope tell which of them `tx` has. */
+export interface IndexedDBEffectTypes<Schema extends DBSchema | unknown = unknown> extends EffectTypes {
+  readonly scopes: readonly StoreNames<Schema>[];
+  readonly tx: this['scope'] extends readonly (infer Name)[]
+    ? IDBPTransaction<Schema, Extract<Name, StoreNames<Schema>>[], 'readwrite'>
+    : never;
+}
 
 /** Options of an {@link IndexedDBOffsetStore}. */
 export interface IndexedDBOffsetStoreOptions<Schema extends DBSchema | unknown = unknown>
@@ -43,6 +52,8 @@ export class IndexedDBOffsetStore<Schema extends DBSchema | unknown = unknown> i
   readonly capabilities: StoreCapabilities & { readonly durability: 'durable'; readonly shared: 'tabs' };
   readonly id: string;
   readonly compare: StoreOptions['compare'];
+  /** Never set: what `reading.transact` and `resume` are typed by. */
+  declare readonly effectTypes?: IndexedDBEffectTypes<Schema>;
   readonly #durability: IDBTransactionDurability;
   readonly #connection: Connection;
   readonly #transactions: Transactions;

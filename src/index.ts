@@ -47,6 +47,14 @@ export type { FeedSocket, FeedSocketClose, WebSocketOptions } from './feeds/web-
 export { webSocket } from './feeds/web-socket.ts';
 export { Offset } from './offset.ts';
 export { orderKey } from './order-key.ts';
+export type {
+  BatchOptions,
+  BatchSize,
+  EffectContext,
+  TransactBatchOptions,
+  TransactOptions,
+  TransactScope,
+} from './resume/effect-options.ts';
 export type { HandlerOptions } from './resume/handler.ts';
 export type { FeedState, FeedStateDetail, ReaderOptions } from './resume/options.ts';
 export type { ResumeOptions } from './resume/resume.ts';

@@ -13,6 +13,8 @@ export interface HandlerOptions<E extends FeedEvent<unknown>> extends ReaderOpti
    * is aborted; what the handler throws then is of no interest.
    */
   readonly handler: (event: E, context: { readonly signal: AbortSignal }) => unknown;
+  readonly batch?: undefined;
+  readonly transact?: undefined;
   /** How many events are processed at once; default 1. */
   readonly concurrency?: number;
 }
@@ -113,7 +115,7 @@ async function process<E extends FeedEvent<unknown>>(
 }
 
 /** Has an error say which event it is about; what cannot be written on stays as it is. */
-function about(error: unknown, event: FeedEvent<unknown>): unknown {
+export function about(error: unknown, event: FeedEvent<unknown>): unknown {
   if (typeof error === 'object' && error !== null && Object.isExtensible(error)) {
     for (const [key, value] of [
       ['event', event],

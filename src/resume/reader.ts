@@ -88,7 +88,7 @@ export class Reader<E extends FeedEvent<unknown>> {
         const item = await this.#pull();
         const reading = this.#reading;
         if (item && reading && this.#isNew(item) && (await this.isLeader())) {
-          return { item, reading, signal: this.#life.signal };
+          return { item, reading, opening: this.#connection.signal, signal: this.#life.signal };
         }
       } catch (error) {
         await this.#recover(error);

@@ -9,6 +9,15 @@ import {
   isHeartbeat,
 } from '../feeds/feed.ts';
 import { isConcrete } from '../offset.ts';
+import type { OffsetStore } from '../store.ts';
+import type {
+  BatchOptions,
+  EffectOptions,
+  TransactBatchOptions,
+  TransactOptions,
+  TransactScope,
+} from './effect-options.ts';
+import { applyAll } from './effects.ts';
 import { type HandlerOptions, handleAll } from './handler.ts';
 import type { OffsetTracker } from '../tracker/tracker.ts';
 import type { ReaderOptions } from './options.ts';
@@ -22,6 +31,8 @@ type EventOf<I> = Exclude<I, FeedHeartbeat | FeedFailure>;
 /** Options of {@link resume}. */
 export interface ResumeOptions<E = unknown> extends ReaderOptions<E> {
   readonly handler?: undefined;
+  readonly batch?: undefined;
+  readonly transact?: undefined;
 }
 
 /**
@@ -55,13 +66,42 @@ export function resume<I extends FeedItem<unknown>>(
   feed: FeedOf<I>,
   options: HandlerOptions<EventOf<I>>,
 ): Promise<void>;
+export function resume<I extends FeedItem<unknown>, P = undefined>(
+  tracker: OffsetTracker,
+  source: string,
+  feed: FeedOf<I>,
+  options: BatchOptions<EventOf<I>, P>,
+): Promise<void>;
+export function resume<
+  I extends FeedItem<unknown>,
+  S extends OffsetStore,
+  const Scope extends TransactScope<S>,
+  P = undefined,
+>(
+  tracker: OffsetTracker<S>,
+  source: string,
+  feed: FeedOf<I>,
+  options: TransactBatchOptions<EventOf<I>, S, Scope, P>,
+): Promise<void>;
+export function resume<
+  I extends FeedItem<unknown>,
+  S extends OffsetStore,
+  const Scope extends TransactScope<S>,
+  P = undefined,
+>(
+  tracker: OffsetTracker<S>,
+  source: string,
+  feed: FeedOf<I>,
+  options: TransactOptions<EventOf<I>, S, Scope, P>,
+): Promise<void>;
 export function resume<E extends FeedEvent<unknown>>(
   tracker: OffsetTracker,
   source: string,
   feed: Feed<unknown, E>,
-  options: ResumeOptions<E> | HandlerOptions<E> = {},
+  options: ResumeOptions<E> | HandlerOptions<E> | EffectOptions<E> = {},
 ): AsyncGenerator<E, void, void> | Promise<void> {
   const reader = new Reader<E>(tracker, source, feed, options);
+  if (isApplied(options)) return applyAll(reader, tracker.store, source, options);
   if (options.handler) return handleAll(reader, options);
   const events = oneByOne(reader, options);
   const end = events.return.bind(events);
@@ -75,6 +115,12 @@ export function resume<E extends FeedEvent<unknown>>(
     [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]: async () => void (await over.return()),
   };
   return Object.assign(events, over);
+}
+
+function isApplied<E extends FeedEvent<unknown>>(
+  options: ResumeOptions<E> | HandlerOptions<E> | EffectOptions<E>,
+): options is EffectOptions<E> {
+  return Boolean(options.transact || options.batch);
 }
 
 async function* oneByOne<E extends FeedEvent<unknown>>(

@@ -262,3 +262,8 @@ export class SourceReading implements Reading, Member {
     return fenced;
   }
 }
+
+/** Applies a step by a reading that a tracker has begun. */
+export function applyStep(reading: Reading, step: Step): Promise<TransactOutcome> {
+  return (reading as unknown as SourceReading).apply(step); // Trackers begin no others.
+}

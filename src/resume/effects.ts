@@ -1,0 +1,273 @@
+import { type OffsetError, UnsupportedError, quote } from '../errors.ts';
+import { type FeedEvent, isFailure, isHeartbeat } from '../feeds/feed.ts';
+import { type Offset, isConcrete } from '../offset.ts';
+import type { OffsetStore } from '../store.ts';
+import { applyStep } from '../tracker/reading.ts';
+import { cannotTransact } from '../tracker/transacting.ts';
+import type { Delivery } from './delivery.ts';
+import { Effect, type Entry } from './effect.ts';
+import type { EffectOptions } from './effect-options.ts';
+import { isFinal } from './failures.ts';
+import { about } from './handler.ts';
+import { Queue, type Slot } from './queue.ts';
+import type { Reader } from './reader.ts';
+import { pauseBefore, sleep } from './sleep.ts';
+
+/** How many events in a row may come without an offset. */
+const mostPlaceless = 10_000;
+
+/** What an item has become: an event with what was prepared for it, or a place that nothing is to be done for. */
+type Ready<E> = Entry<E> | 'heartbeat' | 'skipped' | undefined;
+
+/** An offset, with the events that are stored with it. */
+interface Unit<E> {
+  readonly offset: Offset;
+  readonly entries: readonly Entry<E>[];
+}
+
+/** Has effects applied of what a reader reads, in the order of the feed, each batch with its last offset. */
+export async function applyAll<E extends FeedEvent<unknown>>(
+  reader: Reader<E>,
+  store: OffsetStore,
+  source: string,
+  options: EffectOptions<E>,
+): Promise<void> {
+  const { batch, concurrency = 1 } = options;
+  const { size = 1, intervalMs = 100 } = batch ?? {};
+  check('concurrency', concurrency);
+  check('batch.size', size);
+  if (!(intervalMs >= 0)) throw new TypeError(`batch.intervalMs ${intervalMs}: give 0 or more`);
+  if (options.transact && typeof store.transact !== 'function') throw cannotTransact(store, source);
+  const queue = new Queue<E, Ready<E>>(size, batch ? intervalMs : 0, Math.max(size, concurrency));
+  const preparing = new Preparing(concurrency);
+  const applying = new Applying(reader, options);
+  let failure: { readonly error: unknown } | undefined;
+  const drained = drain(queue, applying).catch((error: unknown) => {
+    failure ??= { error };
+    queue.abandon();
+    reader.fail(error);
+  });
+  try {
+    for (let delivery = await reader.next(); delivery; delivery = await reader.next()) {
+      const ready = preparing.run(() => prepare(reader, options, delivery as Delivery<E>));
+      ready.catch(() => {}); // Told when its turn comes.
+      await queue.put({ delivery, ready });
+      await preparing.room();
+      if (queue.placeless > mostPlaceless) throw withoutOffset(source, queue.placeless);
+    }
+  } catch (error) {
+    failure ??= { error };
+  }
+  queue.end();
+  await drained;
+  if (queue.placeless > 0 && !options.signal?.aborted) failure ??= { error: withoutOffset(source, queue.placeless) };
+  await reader.close().catch((error: unknown) => {
+    failure ??= { error };
+  });
+  if (failure) throw failure.error;
+}
+
+async function drain<E extends FeedEvent<unknown>>(queue: Queue<E, Ready<E>>, applying: Applying<E>): Promise<void> {
+  for (let slots = await queue.take(); slots; slots = await queue.take()) await applying.take(slots);
+}
+
+/** Makes an event ready to be applied: reads it again, and prepares it, as `onFailed` says. Rejects with what ends all. */
+async function prepare<E extends FeedEvent<unknown>>(
+  reader: Reader<E>,
+  options: EffectOptions<E>,
+  { item, signal }: Delivery<E>,
+): Promise<Ready<E>> {
+  let read = item;
+  for (let attempt = 1; !signal.aborted; attempt++) {
+    if (!isFailure<E>(read) && isHeartbeat<E>(read)) return 'heartbeat';
+    let error: unknown;
+    let event: unknown;
+    if (isFailure<E>(read)) {
+      error = read.failed;
+      ({ event } = read.failed);
+    } else {
+      try {
+        return { event: read, prepared: await options.prepare?.(read, { signal }) };
+      } catch (thrown) {
+        error = about(thrown, read);
+        event = read;
+      }
+    }
+    if (signal.aborted) break;
+    const answer = (await options.onFailed?.(error, event as E, attempt)) ?? 'stop';
+    if (answer === 'stop') throw error;
+    if (answer === 'skip') {
+      reader.news.skipped(item.offset, error);
+      return 'skipped';
+    }
+    await sleep(pauseBefore(attempt, options), signal);
+    if (isFailure<E>(read)) read = read.again();
+  }
+  return undefined;
+}
+
+/** Applies batches, one after the other. */
+class Applying<E extends FeedEvent<unknown>> {
+  readonly #reader: Reader<E>;
+  readonly #options: EffectOptions<E>;
+
+  constructor(reader: Reader<E>, options: EffectOptions<E>) {
+    this.#reader = reader;
+    this.#options = options;
+  }
+
+  /** Applies what was taken of the queue. Rejects with what ends the reading. */
+  async take(slots: readonly Slot<E, Ready<E>>[]): Promise<void> {
+    const [first] = slots;
+    if (!first) return;
+    const units: Unit<E>[] = [];
+    let entries: Entry<E>[] = [];
+    let heartbeat: Offset | undefined;
+    for (const { delivery, ready: preparing } of slots) {
+      const ready = await preparing;
+      const { offset } = delivery.item;
+      if (typeof ready === 'object') entries.push(ready);
+      if (!offset || !isConcrete(offset)) continue;
+      const isBare = ready === 'heartbeat' && entries.length === 0;
+      heartbeat = isBare ? offset : undefined;
+      if (isBare) continue;
+      units.push({ offset, entries });
+      entries = [];
+    }
+    await this.#apply(first.delivery, units);
+    if (heartbeat) await this.#record(first.delivery, [heartbeat], true);
+  }
+
+  async #apply(delivery: Delivery<E>, given: readonly Unit<E>[]): Promise<void> {
+    const { signal } = delivery;
+    const { transact } = this.#options;
+    const patience = new Patience(this.#options);
+    let units = given;
+    for (let attempt = 1; !signal.aborted;) {
+      if (units.every(({ entries }) => entries.length === 0)) return this.#record(delivery, offsetsOf(units));
+      const effect = new Effect<E>(this.#options, signal);
+      try {
+        return await (transact ? this.#transact(delivery, units, effect) : this.#handle(delivery, units, effect));
+      } catch (error) {
+        if (signal.aborted) return;
+        if (effect.isStores(error)) await patience.wait(error, signal);
+        else if (units.length > 1 && this.#options.onFailed) return this.#oneByOne(delivery, units);
+        else units = await this.#failed(error, effect, units, attempt++, signal);
+      }
+    }
+  }
+
+  async #oneByOne(delivery: Delivery<E>, units: readonly Unit<E>[]): Promise<void> {
+    for (const unit of units) await this.#apply(delivery, [unit]);
+  }
+
+  async #transact({ reading }: Delivery<E>, units: readonly Unit<E>[], effect: Effect<E>): Promise<void> {
+    const { transact } = this.#options;
+    const offsets = offsetsOf(units);
+    const argumentsFrom = (from: number): readonly unknown[] => {
+      const run = effect.of(units.slice(from).flatMap(({ entries }) => entries));
+      return Array.isArray(transact) ? [transact, run] : [run];
+    };
+    const outcome = await applyStep(reading, { offsets, effect: argumentsFrom, divisible: true });
+    const [last] = offsets.slice(-1);
+    // A reading that is fenced says so to whoever reads.
+    if (last && outcome !== 'fenced') this.#reader.watch(Promise.resolve('committed'), last);
+  }
+
+  async #handle(delivery: Delivery<E>, units: readonly Unit<E>[], effect: Effect<E>): Promise<void> {
+    await effect.of(units.flatMap(({ entries }) => entries))();
+    await this.#record(delivery, offsetsOf(units));
+  }
+
+  async #record({ reading, signal }: Delivery<E>, offsets: readonly Offset[], heartbeat = false): Promise<void> {
+    // A tab that was asleep meanwhile may have been taken for dead.
+    const leads = this.#reader.isLeader();
+    if (signal.aborted || (leads !== true && !(await leads))) return;
+    for (const offset of offsets) this.#reader.watch(reading.record(offset, { heartbeat }), offset);
+  }
+
+  /** @returns what is left to apply, as `onFailed` says */
+  async #failed(
+    error: unknown,
+    { failure }: Effect<E>,
+    units: readonly Unit<E>[],
+    attempt: number,
+    signal: AbortSignal,
+  ): Promise<readonly Unit<E>[]> {
+    const entries = units.flatMap((unit) => unit.entries);
+    const guilty = failure?.entry ?? (entries.length === 1 ? entries[0] : undefined);
+    const told = guilty ? about(error, guilty.event) : error;
+    const asked = guilty ?? entries.at(-1);
+    const answer = asked && (await this.#options.onFailed?.(told, asked.event, attempt));
+    if (!asked || !answer || answer === 'stop') throw told;
+    if (answer === 'retry') {
+      await sleep(pauseBefore(attempt, this.#options), signal);
+      return units;
+    }
+    this.#reader.news.skipped(asked.event.offset, told);
+    const isLeft = (entry: Entry<E>): boolean => guilty !== undefined && entry !== guilty;
+    return units.map((unit) => ({ ...unit, entries: unit.entries.filter(isLeft) }));
+  }
+}
+
+/** How long a store that fails is tried again: for ever where the reading is to go on whatever the store does. */
+class Patience {
+  readonly #options: EffectOptions<never>;
+  #since: number | undefined;
+  #attempt = 1;
+
+  constructor(options: EffectOptions<never>) {
+    this.#options = options;
+  }
+
+  /** @throws the error where trying again is of no use, or it has had its time */
+  async wait(error: OffsetError, signal: AbortSignal): Promise<void> {
+    if (isFinal(error)) throw error;
+    const { onStoreFailure = 'stop', storeTimeoutMs = 30_000 } = this.#options;
+    this.#since ??= performance.now();
+    const left = onStoreFailure === 'stop' ? this.#since + storeTimeoutMs - performance.now() : Infinity;
+    if (left <= 0) throw error;
+    await sleep(Math.min(left, pauseBefore(this.#attempt++, this.#options)), signal);
+  }
+}
+
+/** Counts what is prepared. */
+class Preparing {
+  readonly #limit: number;
+  #count = 0;
+  #freed: (() => void) | undefined;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    this.#count++;
+    try {
+      return await work();
+    } finally {
+      this.#count--;
+      this.#freed?.();
+    }
+  }
+
+  async room(): Promise<void> {
+    while (this.#count >= this.#limit) await new Promise<void>((resolve) => (this.#freed = resolve));
+  }
+}
+
+function offsetsOf(units: readonly Unit<unknown>[]): readonly Offset[] {
+  return units.map(({ offset }) => offset);
+}
+
+function withoutOffset(source: string, count: number): UnsupportedError {
+  return new UnsupportedError(
+    `the last ${count} events of ${quote(source)} have no offset to be stored with, and were not applied: have the feed give each event its offset, or the last of several`,
+    { source },
+  );
+}
+
+function check(what: string, count: number): void {
+  if (Number.isInteger(count) && count >= 1) return;
+  throw new TypeError(`${what} ${count}: give a whole number of events, 1 or more`);
+}

@@ -17,8 +17,9 @@ export class SingleFlight {
   readonly #jobs: Job[] = [];
   #current: Job | undefined;
   #startedAt = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #armedAt = -1;
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  /** Whether a timer was set in this turn. */
+  #armed = false;
 
   constructor(now: () => number) {
     this.#now = now;
@@ -33,19 +34,26 @@ export class SingleFlight {
     });
   }
 
-  /** Somebody waits. In a Worker only the timers of a request that lives come, so each that waits sets one. */
+  /**
+   * Somebody waits. In a Worker only the timers of a request that lives come, and a request without any is taken for hung:
+   * so each that waits sets one of its own, and takes away nobody else's.
+   */
   watch(): void {
-    const now = this.#now();
-    if (!this.#current || this.#armedAt === now) return;
-    this.#armedAt = now;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#check(), Math.max(0, this.#startedAt + limitMs - now));
+    if (!this.#current || this.#armed) return;
+    this.#armed = true;
+    // All that is asked for in one turn is asked for by the same request.
+    queueMicrotask(() => (this.#armed = false));
+    const end = (): void => {
+      this.#timers.delete(timer);
+      this.#check();
+    };
+    const timer = setTimeout(end, Math.max(0, this.#startedAt + limitMs - this.#now()));
+    this.#timers.add(timer);
     // A process with nothing left to do but this may end.
-    if (typeof this.#timer === 'object') this.#timer.unref();
+    if (typeof timer === 'object') timer.unref();
   }
 
   #check(): void {
-    this.#armedAt = -1;
     const stuck = this.#current;
     if (!stuck) return;
     if (this.#now() - this.#startedAt < limitMs) return this.watch();
@@ -62,8 +70,8 @@ export class SingleFlight {
   }
 
   #next(): void {
-    clearTimeout(this.#timer);
-    this.#armedAt = -1;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
     const job = (this.#current = this.#jobs.shift());
     if (!job) return;
     this.#startedAt = this.#now();

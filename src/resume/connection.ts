@@ -61,13 +61,23 @@ export class Connection<E extends FeedEvent<unknown>> {
     this.#items = items[Symbol.asyncIterator]();
   }
 
+  /** The next item where it is at hand. */
+  ready(): FeedItem<unknown, E> | undefined {
+    const { signal } = this;
+    const item = signal.aborted ? undefined : this.#items?.ready?.();
+    if (!item || signal.aborted) return undefined;
+    this.#isAlive();
+    return item;
+  }
+
   /** The next item; 'end' for good, 'dropped'; undefined where something changed meanwhile. */
   async pull(): Promise<FeedItem<unknown, E> | 'end' | 'dropped' | undefined> {
     const items = this.#items;
     const { signal } = this;
     if (!items || signal.aborted) return undefined;
-    const atHand = items.ready?.();
-    const result = atHand ? { done: false as const, value: atHand } : await this.#hooks.until(items.next());
+    const atHand = this.ready();
+    if (atHand) return atHand;
+    const result = await this.#hooks.until(items.next());
     if (result === undefined || signal.aborted) return undefined;
     if (result.done) return result.value === 'end' ? 'end' : 'dropped';
     this.#isAlive();

@@ -1,5 +1,5 @@
 import { type CompareCustom, compareCustoms } from '../checkpoint.ts';
-import type { FeedWarning } from '../feeds/feed.ts';
+import { type FeedEvent, type FeedItem, type FeedWarning, isHeartbeat } from '../feeds/feed.ts';
 import { type Offset, equals, format, order } from '../offset.ts';
 
 /** How many opaque offsets are remembered. */
@@ -38,8 +38,15 @@ export class Filter {
     this.#first = true;
   }
 
+  /** Whether an item is after the place, which it moves then. */
+  takes<E extends FeedEvent<unknown>>(item: FeedItem<unknown, E>): boolean {
+    const { offset } = item;
+    if (isHeartbeat(item)) return offset !== undefined && this.#moves(offset);
+    return offset === undefined || this.#isNew(offset);
+  }
+
   /** Whether a heartbeat's offset moves the place. */
-  moves(offset: Offset): boolean {
+  #moves(offset: Offset): boolean {
     const compared = this.#order(offset);
     const isNew = compared === undefined ? !(offset.kind === 'custom' && this.#seen.has(offset.value)) : compared > 0;
     if (isNew) this.#move(offset);
@@ -47,7 +54,7 @@ export class Filter {
   }
 
   /** Whether an event at an offset is new. */
-  isNew(offset: Offset): boolean {
+  #isNew(offset: Offset): boolean {
     const compared = this.#order(offset);
     if (compared === undefined) return this.#isNewOpaque(offset);
     if (compared < 0 || (compared === 0 && this.#first)) {

@@ -1,6 +1,6 @@
 import { FeedExpiredError, FencedError, OffsetError } from '../errors.ts';
 import { FeedError } from '../feeds/feed-error.ts';
-import { type Feed, type FeedEvent, type FeedHeartbeat, type FeedItem, isHeartbeat } from '../feeds/feed.ts';
+import type { Feed, FeedEvent, FeedHeartbeat, FeedItem } from '../feeds/feed.ts';
 import type { Offset } from '../offset.ts';
 import type { Turn } from '../tabs/turn.ts';
 import type { OffsetTracker } from '../tracker/tracker.ts';
@@ -11,7 +11,7 @@ import { Connection } from './connection.ts';
 import { awaitEnd, formerLoops } from './endings.ts';
 import type { Delivery } from './delivery.ts';
 import { takeTurns } from './exclusive.ts';
-import { attemptsOf, whereTo } from './expiry.ts';
+import { Expiry } from './expiry.ts';
 import { StorePatience, isFinal } from './failures.ts';
 import { Filter } from './filter.ts';
 import { News } from './news.ts';
@@ -38,8 +38,7 @@ export class Reader<E extends FeedEvent<unknown>> {
   #held = false;
   #ended = false;
   #failure: { readonly error: unknown } | undefined;
-  /** Expiries since the last event. */
-  #expiries = 0;
+  readonly #expiry: Expiry;
   #wake: (() => void) | undefined;
   #watched: Promise<unknown> | undefined;
   #turn: Turn | undefined;
@@ -55,8 +54,16 @@ export class Reader<E extends FeedEvent<unknown>> {
     this.news = new News(tracker.runs, source);
     const { minDelayMs = 1000, maxDelayMs = 30_000, random = Math.random } = options;
     this.#backoff = new Backoff({ minDelayMs, maxDelayMs, random, now: Date.now });
+    const fail = (error: unknown): void => this.fail(error);
     const { onStoreFailure = 'stop', storeTimeoutMs = 30_000 } = options;
-    this.#patience = new StorePatience(onStoreFailure, storeTimeoutMs, (error) => this.fail(error));
+    this.#patience = new StorePatience(onStoreFailure, storeTimeoutMs, fail);
+    this.#expiry = new Expiry(tracker, source, options.onExpired, {
+      isEnded: () => this.ended,
+      until: (promise) => this.until(promise),
+      wait: (error) => this.#wait(error),
+      storeFails: (error) => this.#patience.fails(error),
+      fail,
+    });
     this.#connection = new Connection(feed, source, {
       stands: () => {
         this.#backoff.opened();
@@ -73,8 +80,32 @@ export class Reader<E extends FeedEvent<unknown>> {
     return this.#ended || this.#failure !== undefined;
   }
 
-  /** The next event, heartbeat or failure; undefined at the end. Rejects with what ends the reading. */
-  async next(): Promise<Delivery<E> | undefined> {
+  /** The next event, heartbeat or failure, at once where it is at hand; undefined at the end. Rejects with what ends the reading. */
+  next(): Delivery<E> | Promise<Delivery<E> | undefined> {
+    const rest = this.#breather.breathe();
+    if (rest) return rest.then(() => this.#next());
+    try {
+      return this.#atHand() ?? this.#next();
+    } catch (error) {
+      return this.#recover(error).then(() => this.#next());
+    }
+  }
+
+  /** One that nobody else has to be asked about. */
+  #atHand(): Delivery<E> | Promise<Delivery<E> | undefined> | undefined {
+    const reading = this.#reading;
+    const item = this.ended || this.#held || !reading ? undefined : this.#connection.ready();
+    if (!reading || !item || !this.#takes(item)) return undefined;
+    const delivery = { item, reading, opening: this.#connection.signal, signal: this.#life.signal };
+    const leads = this.isLeader();
+    return leads === true ? delivery : this.#nextIf(leads, delivery);
+  }
+
+  async #nextIf(leads: boolean | Promise<boolean>, delivery: Delivery<E>): Promise<Delivery<E> | undefined> {
+    return (await leads) ? delivery : this.#next();
+  }
+
+  async #next(): Promise<Delivery<E> | undefined> {
     this.#listen();
     for (;;) {
       if (this.#failure) throw this.#failure.error;
@@ -87,7 +118,7 @@ export class Reader<E extends FeedEvent<unknown>> {
       try {
         const item = await this.#pull();
         const reading = this.#reading;
-        if (item && reading && this.#isNew(item) && (await this.isLeader())) {
+        if (item && reading && this.#takes(item) && (await this.isLeader())) {
           return { item, reading, opening: this.#connection.signal, signal: this.#life.signal };
         }
       } catch (error) {
@@ -183,18 +214,15 @@ export class Reader<E extends FeedEvent<unknown>> {
       if (item === 'dropped') await this.#wait();
       return undefined;
     }
-    this.#backoff.attempt = 0;
-    this.#expiries = 0;
     return item;
   }
 
   /** Whether an item is after the place. */
-  #isNew(item: FeedItem<unknown, E>): boolean {
-    const { offset } = item;
+  #takes(item: FeedItem<unknown, E>): boolean {
+    this.#backoff.attempt = this.#expiry.count = 0;
     const { upToDate, head } = item as FeedHeartbeat;
     if (upToDate || head) this.news.progress(head, upToDate === true);
-    if (isHeartbeat(item)) return offset !== undefined && this.#filter?.moves(offset) === true;
-    return offset === undefined || this.#filter?.isNew(offset) !== false;
+    return this.#filter?.takes(item) !== false;
   }
 
   async #open(): Promise<void> {
@@ -267,35 +295,9 @@ export class Reader<E extends FeedEvent<unknown>> {
     // What a server refuses is the application's to judge; what came of no answer may pass.
     const refused = error instanceof FeedError && error.status !== undefined;
     const again = retry && refused ? retry(error, this.#backoff.attempt) : !isFinal(error);
-    if (error instanceof FeedExpiredError) await this.#expired(error);
+    if (error instanceof FeedExpiredError) await this.#expiry.answer(error);
     else if (again) await this.#wait(error);
     else this.fail(error);
-  }
-
-  /** Resets the source where `onExpired` says, which fences the reading and so makes a new one. */
-  async #expired(error: FeedExpiredError): Promise<void> {
-    const attempt = this.#expiries++;
-    if (attempt >= attemptsOf(this.#options.onExpired)) return this.fail(error);
-    if (attempt > 0) await this.#wait(error);
-    try {
-      const offset = await this.until(whereTo(this.#options.onExpired, this.#source, error));
-      while (offset && !this.ended && !(await this.#reset(offset)));
-    } catch (failure) {
-      this.fail(failure);
-    }
-  }
-
-  /** @returns false where it failed and may be tried again */
-  async #reset(offset: Offset): Promise<boolean> {
-    try {
-      await this.until(this.#tracker.reset(this.#source, offset));
-      return true;
-    } catch (error) {
-      if (isFinal(error)) throw error;
-      this.#patience.fails(error);
-      await this.#wait(error);
-      return false;
-    }
   }
 
   async #wait(error?: unknown): Promise<void> {

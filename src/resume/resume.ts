@@ -1,14 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import {
-  type Feed,
-  type FeedEvent,
-  type FeedFailure,
-  type FeedHeartbeat,
-  type FeedItem,
-  isFailure,
-  isHeartbeat,
-} from '../feeds/feed.ts';
-import { isConcrete } from '../offset.ts';
+import type { Feed, FeedEvent, FeedFailure, FeedHeartbeat, FeedItem } from '../feeds/feed.ts';
 import type { OffsetStore } from '../store.ts';
 import type {
   BatchOptions,
@@ -18,11 +9,11 @@ import type {
   TransactScope,
 } from './effect-options.ts';
 import { applyAll } from './effects.ts';
+import { Events } from './events.ts';
 import { type HandlerOptions, handleAll } from './handler.ts';
 import type { OffsetTracker } from '../tracker/tracker.ts';
 import type { ReaderOptions } from './options.ts';
 import { Reader } from './reader.ts';
-import { pauseBefore, sleep } from './sleep.ts';
 
 /** A feed by what it yields, so that one written where it is used need not name its type. */
 type FeedOf<I> = (...args: Parameters<Feed<unknown>>) => AsyncIterable<I, 'end' | void, void>;
@@ -103,69 +94,11 @@ export function resume<E extends FeedEvent<unknown>>(
   const reader = new Reader<E>(tracker, source, feed, options);
   if (isApplied(options)) return applyAll(reader, tracker.store, source, options);
   if (options.handler) return handleAll(reader, options);
-  const events = oneByOne(reader, options);
-  const end = events.return.bind(events);
-  const over = {
-    // Also while the next event is awaited, for which a generator's own would wait.
-    return: () => {
-      reader.stop();
-      return end();
-    },
-    // Engines that know the symbol may not have it on their generators.
-    [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]: async () => void (await over.return()),
-  };
-  return Object.assign(events, over);
+  return new Events(reader, options);
 }
 
 function isApplied<E extends FeedEvent<unknown>>(
   options: ResumeOptions<E> | HandlerOptions<E> | EffectOptions<E>,
 ): options is EffectOptions<E> {
   return Boolean(options.transact || options.batch);
-}
-
-async function* oneByOne<E extends FeedEvent<unknown>>(
-  reader: Reader<E>,
-  options: ResumeOptions<E>,
-): AsyncGenerator<E, void, void> {
-  try {
-    for (let delivery = await reader.next(); delivery; delivery = await reader.next()) {
-      const { item, reading, signal } = delivery;
-      const event = isFailure<E>(item) ? await readAgain(reader, options, item, signal) : item;
-      if (event && !isHeartbeat<E>(event) && !signal.aborted) yield event;
-      else if (signal.aborted) continue;
-      // A tab that was asleep meanwhile may have been taken for dead.
-      const leads = reader.isLeader();
-      if (leads !== true && !(await leads)) continue;
-      const { offset } = event ?? item;
-      const heartbeat = event !== undefined && isHeartbeat(event);
-      if (offset && isConcrete(offset)) reader.watch(reading.record(offset, { heartbeat }), offset);
-    }
-  } catch (error) {
-    await reader.close().catch(() => {});
-    throw error;
-  } finally {
-    await reader.close();
-  }
-}
-
-/** Has `onFailed` decide about an event that cannot be read. @returns undefined: it is left out */
-async function readAgain<E extends FeedEvent<unknown>>(
-  reader: Reader<E>,
-  options: ResumeOptions<E>,
-  failure: FeedFailure<E>,
-  signal: AbortSignal,
-): Promise<E | FeedHeartbeat | undefined> {
-  let item: E | FeedHeartbeat | FeedFailure<E> = failure;
-  for (let attempt = 1; isFailure<E>(item) && !signal.aborted; attempt++) {
-    const { failed } = item;
-    const answer: string = (await options.onFailed?.(failed, failed.event as E, attempt)) ?? 'stop';
-    if (answer === 'stop') throw failed;
-    if (answer === 'skip') {
-      reader.news.skipped(failure.offset, failed);
-      return undefined;
-    }
-    await sleep(pauseBefore(attempt, options), signal);
-    item = item.again();
-  }
-  return isFailure<E>(item) ? undefined : item;
 }

@@ -1,79 +1,106 @@
-// Events a second of a feed over HTTP, from another process: the parser alone, `eventsource-client`, and `sse` without a
-// tracker. All in one run, since machines differ; rounds take turns, since machines are busy.
+// Events a second of a feed over HTTP, from another process: through `resume(sse())`, through what else reads such feeds,
+// and through the parser alone.
+import { fetchEventSource } from '@microsoft/fetch-event-source';
 import { fork } from 'node:child_process';
-import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
+import { EventSource } from 'eventsource';
 import { createEventSource } from 'eventsource-client';
 import { createParser } from 'eventsource-parser';
-import { Offset, sse } from 'tidemark';
+import { InMemoryOffsetStore, Offset, OffsetTracker, resume, sse } from 'tidemark';
 
-const count = 200_000;
-const rounds = 7;
+/** @typedef {{ readonly url: string, readonly count: number }} Server */
 
-if (process.argv[2] === 'serve') serve();
-else await measure();
-
-function serve() {
-  const events = Array.from({ length: count }, (_, i) => `id: ${i + 1}\ndata: {"n":${i + 1},"text":"hello"}\n\n`);
-  const bytes = Buffer.from(events.join(''));
-  const server = createServer((_request, response) => {
-    response.writeHead(200, { 'content-type': 'text/event-stream' }).end(bytes);
-  });
-  server.listen(0, '127.0.0.1', () => process.send?.(server.address()));
+/** @param {boolean} quick @returns {Promise<Server & { stop: () => void }>} */
+async function serve(quick) {
+  const count = quick ? 100_000 : 200_000;
+  const child = fork(fileURLToPath(new URL('lib/sse-server.js', import.meta.url)), [String(count)]);
+  const port = await new Promise((resolve) => child.once('message', resolve));
+  return { url: `http://127.0.0.1:${port}/`, count, stop: () => child.kill() };
 }
 
-async function measure() {
-  const child = fork(fileURLToPath(import.meta.url), ['serve']);
-  const { port } = await new Promise((resolve) => child.once('message', resolve));
-  const url = `http://127.0.0.1:${port}/`;
-  const context = {
-    source: 'bench',
-    signal: new AbortController().signal,
-    openedBefore: false,
-    opened() {},
-    alive() {},
-    deadAfter() {},
-    reopenAfter() {},
-    onRecorded() {},
-    warn() {},
+/**
+ * Reads the feed anew each round, with a tracker of its own.
+ * @param {import('tidemark').Strategy} strategy @param {import('tidemark').SseOptions} [options]
+ * @returns {import('./lib/turns.js').Side}
+ */
+const resuming =
+  (strategy, options = {}) =>
+  ({ url, count }) =>
+  async () => {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore(), { strategy });
+    let seen = 0;
+    for await (const _ of resume(tracker, 'orders', sse(url, { earliest: '', ...options }))) {
+      if (++seen === count) break;
+    }
+    await tracker.close();
+    return seen;
   };
 
-  /** Each reads the whole feed and answers how many events it saw. */
-  const readers = {
-    async 'eventsource-parser'() {
-      let seen = 0;
-      const decoder = new TextDecoder();
-      const parser = createParser({ onEvent: () => void seen++ });
-      for await (const chunk of (await fetch(url)).body ?? []) parser.feed(decoder.decode(chunk, { stream: true }));
-      return seen;
-    },
-    async 'eventsource-client'() {
+/** @type {Record<string, import('./lib/turns.js').Side>} */
+const sides = {
+  'eventsource-client':
+    ({ url, count }) =>
+    async () => {
       let seen = 0;
       const source = createEventSource(url);
       for await (const _ of source) if (++seen === count) break;
       source.close();
       return seen;
     },
-    async 'sse, for await'() {
+  'eventsource-parser, alone':
+    ({ url }) =>
+    async () => {
       let seen = 0;
-      for await (const _ of sse(url, { earliest: '' })(Offset.earliest, context)) seen++;
+      const decoder = new TextDecoder();
+      const parser = createParser({ onEvent: () => void seen++ });
+      for await (const chunk of (await fetch(url)).body ?? []) parser.feed(decoder.decode(chunk, { stream: true }));
       return seen;
     },
-  };
+  eventsource:
+    ({ url, count }) =>
+    async () => {
+      let seen = 0;
+      const source = new EventSource(url);
+      await new Promise((resolve) => {
+        source.addEventListener('message', () => void (++seen === count && resolve(undefined)));
+      });
+      source.close();
+      return seen;
+    },
+  'fetch-event-source': ({ url }) => {
+    // Written for pages: it looks for both.
+    Object.assign(globalThis, { window: globalThis, document: new EventTarget() });
+    return async () => {
+      let seen = 0;
+      await fetchEventSource(url, {
+        openWhenHidden: true,
+        onmessage: () => void seen++,
+        onerror: (error) => {
+          throw error;
+        },
+      });
+      return seen;
+    };
+  },
+  'resume(sse()), manual': resuming('manual'),
+  'resume(sse()), { every: 100, intervalMs: 1000 }': resuming({ every: 100, intervalMs: 1000 }),
+  'resume(sse()), auto': resuming('auto'),
+  'resume(sse()), auto, sequences': resuming('auto', { offset: Offset.sequence }),
+};
 
-  /** @type {Record<string, number[]>} */
-  const times = {};
-  for (let round = 0; round < rounds; round++) {
-    for (const [name, read] of Object.entries(readers)) {
-      const start = performance.now();
-      const seen = await read();
-      if (seen !== count) throw new Error(`${name} saw ${seen} events of ${count}`);
-      if (round > 0) (times[name] ??= []).push(performance.now() - start);
-    }
-  }
-  child.kill();
-  for (const [name, all] of Object.entries(times)) {
-    const median = all.sort((a, b) => a - b)[Math.floor(all.length / 2)] ?? NaN;
-    console.log(`${name.padEnd(20)} ${(count / median / 1000).toFixed(2)} M events/s`);
-  }
-}
+/** @type {import('./lib/turns.js').Comparison[]} */
+export const comparisons = [
+  {
+    title: 'Server-Sent Events over HTTP',
+    unit: 'events',
+    baseline: 'eventsource-client',
+    sides,
+    given: serve,
+    goals: [
+      { side: 'resume(sse()), manual', of: 'eventsource-client', atLeast: 1 },
+      { side: 'resume(sse()), { every: 100, intervalMs: 1000 }', of: 'eventsource-client', atLeast: 1 },
+      { side: 'resume(sse()), auto', of: 'eventsource-client', atLeast: 0.5 },
+    ],
+    note: 'The whole feed at hand on a local HTTP server in another process; each reader in a process of its own; commits into memory.',
+  },
+];

@@ -63,9 +63,8 @@ export class Connection<E extends FeedEvent<unknown>> {
 
   /** The next item where it is at hand. */
   ready(): FeedItem<unknown, E> | undefined {
-    const { signal } = this;
-    const item = signal.aborted ? undefined : this.#items?.ready?.();
-    if (!item || signal.aborted) return undefined;
+    const item = this.#items?.ready?.();
+    if (!item || this.signal.aborted) return undefined;
     this.#isAlive();
     return item;
   }

@@ -13,7 +13,9 @@ export class Filter {
   readonly #compare: ((a: string, b: string) => number) | undefined;
   readonly #warn: (code: FeedWarning, message: string) => void;
   #place: Offset;
-  readonly #seen = new Set<string>();
+  /** The last opaque offsets, in a ring: one is added for each event, and looked for only after an opening. */
+  readonly #seen: string[] = [];
+  #added = 0;
   /** Whether nothing new has come since the feed was opened. */
   #first = true;
 
@@ -26,7 +28,7 @@ export class Filter {
     this.#place = from;
     this.#compare = compare && ((a, b) => compareCustoms(a, b, source, compare));
     this.#warn = warn;
-    if (from.kind === 'custom') this.#seen.add(from.value);
+    if (from.kind === 'custom') this.#remember(from.value);
   }
 
   /** Where to open the feed. */
@@ -48,7 +50,8 @@ export class Filter {
   /** Whether a heartbeat's offset moves the place. */
   #moves(offset: Offset): boolean {
     const compared = this.#order(offset);
-    const isNew = compared === undefined ? !(offset.kind === 'custom' && this.#seen.has(offset.value)) : compared > 0;
+    const isNew =
+      compared === undefined ? !(offset.kind === 'custom' && this.#seen.includes(offset.value)) : compared > 0;
     if (isNew) this.#move(offset);
     return isNew;
   }
@@ -71,18 +74,17 @@ export class Filter {
 
   #isNewOpaque(offset: Offset): boolean {
     const value = offset.kind === 'custom' ? offset.value : undefined;
-    if (value !== undefined && this.#first && this.#seen.has(value)) {
+    if (value !== undefined && this.#first && this.#seen.includes(value)) {
       this.#repeats(offset);
       return false;
     }
-    if (value !== undefined) {
-      this.#seen.delete(value);
-      this.#seen.add(value);
-      const [oldest] = this.#seen;
-      if (this.#seen.size > memory && oldest !== undefined) this.#seen.delete(oldest);
-    }
+    if (value !== undefined) this.#remember(value);
     this.#move(offset);
     return true;
+  }
+
+  #remember(value: string): void {
+    this.#seen[this.#added++ % memory] = value;
   }
 
   #move(offset: Offset): void {

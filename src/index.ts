@@ -56,6 +56,7 @@ export type {
   TransactScope,
 } from './resume/effect-options.ts';
 export type { HandlerOptions } from './resume/handler.ts';
+export type { ViewOptions } from './resume/view-options.ts';
 export type { FeedState, FeedStateDetail, ReaderOptions } from './resume/options.ts';
 export type { ResumeOptions } from './resume/resume.ts';
 export { resume } from './resume/resume.ts';

@@ -33,6 +33,7 @@ interface AppliedOptions<E extends FeedEvent<unknown>, P> extends ReaderOptions<
   readonly prepare?: (event: E, context: { readonly signal: AbortSignal }) => P | Promise<P>;
   /** How many events are prepared at once; default 1. Effects are applied one by one, in the order of the feed. */
   readonly concurrency?: number;
+  readonly view?: undefined;
 }
 
 /** Options of `resume` where a handler takes events by the array, and their last offset is recorded once it is done. */

@@ -17,6 +17,7 @@ export interface HandlerOptions<E extends FeedEvent<unknown>> extends ReaderOpti
   readonly transact?: undefined;
   /** How many events are processed at once; default 1. */
   readonly concurrency?: number;
+  readonly view?: undefined;
 }
 
 /** Has a handler process what a reader reads, each event with a ticket of its own. */

@@ -14,6 +14,7 @@ import { type HandlerOptions, handleAll } from './handler.ts';
 import type { OffsetTracker } from '../tracker/tracker.ts';
 import type { ReaderOptions } from './options.ts';
 import { Reader } from './reader.ts';
+import type { ViewOptions } from './view-options.ts';
 
 /** A feed by what it yields, so that one written where it is used need not name its type. */
 type FeedOf<I> = (...args: Parameters<Feed<unknown>>) => AsyncIterable<I, 'end' | void, void>;
@@ -24,6 +25,7 @@ export interface ResumeOptions<E = unknown> extends ReaderOptions<E> {
   readonly handler?: undefined;
   readonly batch?: undefined;
   readonly transact?: undefined;
+  readonly view?: undefined;
 }
 
 /**
@@ -39,7 +41,7 @@ export interface ResumeOptions<E = unknown> extends ReaderOptions<E> {
  * @param feed see {@link Feed}; `sse` makes one
  * @returns the events; or, with a `handler`, which processes up to `concurrency` events at once, a promise of the end. A
  * handler that throws ends the reading with its error, once the others have finished: its event is not recorded, and none
- * after it; `onFailed` decides otherwise.
+ * after it; `onFailed` decides otherwise. With a `view`, see {@link ViewOptions}, every tab shows what one of them reads.
  * @throws FeedError that is not retryable; FeedExpiredError without `onExpired`, or when it does not help; FencedError where
  * another reader took the source over; SourceNotFoundError under the reset policy 'none'; what the store fails with
  * @example
@@ -85,12 +87,20 @@ export function resume<
   feed: FeedOf<I>,
   options: TransactOptions<EventOf<I>, S, Scope, P>,
 ): Promise<void>;
+export function resume<I extends FeedItem<unknown>>(
+  tracker: OffsetTracker,
+  source: string,
+  feed: FeedOf<I>,
+  options: ViewOptions<EventOf<I>>,
+): Promise<void>;
 export function resume<E extends FeedEvent<unknown>>(
   tracker: OffsetTracker,
   source: string,
   feed: Feed<unknown, E>,
-  options: ResumeOptions<E> | HandlerOptions<E> | EffectOptions<E> = {},
+  options: ResumeOptions<E> | HandlerOptions<E> | EffectOptions<E> | ViewOptions<E> = {},
 ): AsyncGenerator<E, void, void> | Promise<void> {
+  // Who shows nothing in other tabs does not load what that takes.
+  if (options.view) return import('./view.ts').then(({ viewAll }) => viewAll(tracker, source, feed, options));
   const reader = new Reader<E>(tracker, source, feed, options);
   if (isApplied(options)) return applyAll(reader, tracker.store, source, options);
   if (options.handler) return handleAll(reader, options);

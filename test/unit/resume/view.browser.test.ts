@@ -1,0 +1,157 @@
+import { type Feed, Offset, OffsetTracker, resume } from 'tidemark';
+import { IndexedDBOffsetStore } from 'tidemark/indexeddb';
+import { afterEach, describe, expect, test } from 'vitest';
+
+const source = 'orders';
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+let stores = 0;
+const storeName = (): string => `view-${Date.now()}-${stores++}`;
+const upTo = (n: number, from = 1): number[] => Array.from({ length: n - from + 1 }, (_, i) => from + i);
+
+/** A log that grows, and feeds of it; offsets are sequences, or text without an order. */
+function log({ opaque = false } = {}) {
+  let head = 0;
+  let open = 0;
+  const wakes = new Set<() => void>();
+  const made = { most: 0, openings: 0 };
+  const offsetOf = (n: number): Offset => (opaque ? Offset.custom(`c${n * 7919}`) : Offset.sequence(n));
+  const feed: Feed<number> = async function* (from, { signal, opened }) {
+    made.most = Math.max(made.most, ++open);
+    made.openings++;
+    try {
+      let next =
+        from.kind === 'sequence' ? Number(from.value) : from.kind === 'custom' ? Number(from.value.slice(1)) / 7919 : 0;
+      opened();
+      while (!signal.aborted) {
+        if (next < head) {
+          next++;
+          yield { offset: offsetOf(next), data: next };
+          continue;
+        }
+        await new Promise<void>((resolve) => {
+          wakes.add(resolve);
+          signal.addEventListener('abort', () => resolve());
+        });
+      }
+    } finally {
+      open--;
+    }
+  };
+  const grow = (by: number): number => {
+    head += by;
+    for (const wake of Array.from(wakes)) wake();
+    wakes.clear();
+    return head;
+  };
+  return { feed, grow, made, open: () => open, offsetOf };
+}
+
+interface TabOptions {
+  readonly handler?: (event: { readonly data: number }, context: { readonly signal: AbortSignal }) => unknown;
+  readonly view?: (n: number) => unknown;
+}
+
+/** One tab that shows a log. */
+function tab(name: string, feed: Feed<number>, { handler, view }: TabOptions = {}) {
+  const store = new IndexedDBOffsetStore({ name });
+  const tracker = new OffsetTracker(store);
+  const seen: number[] = [];
+  const origins = new Set<string>();
+  const states: string[] = [];
+  const warnings: string[] = [];
+  const stop = new AbortController();
+  tracker.subscribe(({ type, code }) => type === 'warning' && warnings.push(String(code)));
+  const ended = resume(tracker, source, feed, {
+    exclusive: true,
+    signal: stop.signal,
+    minDelayMs: 10,
+    onState: (state) => void states.push(state),
+    view: ({ data }, { origin }) => {
+      seen.push(data);
+      origins.add(origin);
+      return view?.(data);
+    },
+    ...(handler && { handler }),
+  });
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> =>
+    (closed ??= (async () => {
+      stop.abort();
+      await ended.catch(() => {});
+      await tracker.close();
+      await store.close();
+    })());
+  closing.push(close);
+  return { tracker, seen, origins, states, warnings, ended, close, role: () => tracker.status(source).role };
+}
+
+describe.each([{ opaque: false }, { opaque: true }])(
+  'all tabs show one source (opaque offsets: $opaque)',
+  ({ opaque }) => {
+    test('each event once, in order, over one connection', async () => {
+      const { feed, grow, made, offsetOf } = log({ opaque });
+      const name = storeName();
+      const first = tab(name, feed);
+      await expect.poll(first.role).toBe('reader');
+      const others = [tab(name, feed), tab(name, feed), tab(name, feed)];
+      for (const { role } of others) await expect.poll(role).toBe('waiting');
+      const head = grow(500);
+      for (const { seen } of [first, ...others]) await expect.poll(() => seen.length).toBe(head);
+      for (const { seen } of [first, ...others]) expect(seen).toEqual(upTo(head));
+      expect(made).toEqual({ most: 1, openings: 1 });
+      expect([[...first.origins], ...others.map(({ origins }) => [...origins])]).toEqual([
+        ['local'],
+        ['remote'],
+        ['remote'],
+        ['remote'],
+      ]);
+      await expect.poll(() => others.map(({ states }) => states.at(-1))).toEqual(['open', 'open', 'open']);
+      await expect.poll(() => first.tracker.getOffset(source)).toEqual(offsetOf(head));
+    });
+
+    test('without a repeat when another tab takes over, though its handler processes some again', async () => {
+      const { feed, grow, open } = log({ opaque });
+      const name = storeName();
+      const processed: number[] = [];
+      // The first never finishes its fifth event.
+      const first = tab(name, feed, {
+        handler: ({ data }, { signal }) => {
+          processed.push(data);
+          if (data === 5) return new Promise((_, reject) => signal.addEventListener('abort', reject));
+        },
+      });
+      await expect.poll(first.role).toBe('reader');
+      const second = tab(name, feed, { handler: ({ data }) => processed.push(data) });
+      const third = tab(name, feed, { handler: ({ data }) => processed.push(data) });
+      await expect.poll(() => [second.role(), third.role()]).toEqual(['waiting', 'waiting']);
+      grow(20);
+      await expect.poll(() => third.seen).toEqual(upTo(5));
+      void first.close();
+      await expect.poll(() => [second.role(), third.role()]).toContain('reader');
+      const head = grow(20);
+      for (const { seen } of [second, third]) await expect.poll(() => seen.length).toBe(head);
+      expect([second.seen, third.seen]).toEqual([upTo(head), upTo(head)]);
+      expect(processed.filter((n) => n === 5)).toHaveLength(2);
+      await expect.poll(open).toBeLessThanOrEqual(1);
+    }, 60_000);
+
+    test('a tab that opens late begins where the source stands, and misses nothing after it', async () => {
+      const { feed, grow, made } = log({ opaque });
+      const name = storeName();
+      const first = tab(name, feed);
+      const before = grow(30);
+      await expect.poll(() => first.seen.length).toBe(before);
+      await expect.poll(() => first.tracker.status(source).pending).toBeUndefined();
+      const late = tab(name, feed);
+      await expect.poll(late.role).toBe('waiting');
+      const head = grow(30);
+      await expect.poll(() => late.seen.at(-1)).toBe(head);
+      expect(late.seen).toEqual(upTo(head, before + 1));
+      expect(made.most).toBe(1);
+    });
+  },
+);

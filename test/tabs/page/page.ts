@@ -5,6 +5,7 @@ import { chaos, takePart } from './chaos.ts';
 import { effects } from './effects.ts';
 import { type Marathon, type Progress, type Race, race, runOn } from './race.ts';
 import { reader } from './reader.ts';
+import { view, viewing } from './view.ts';
 import { type Where, makeStore, numberOf, storedIn } from './stores.ts';
 
 export type { Where } from './stores.ts';
@@ -69,12 +70,14 @@ declare global {
     reader: typeof reader;
     chaos: typeof chaos;
     effects: typeof effects;
+    viewing: typeof viewing;
   }
 }
 window.tab = tab;
 window.reader = reader;
 window.chaos = chaos;
 window.effects = effects;
+window.viewing = viewing;
 
 let store: OffsetStore | undefined;
 let tracker: OffsetTracker | undefined;
@@ -91,3 +94,5 @@ const part = address.get('alone') as Part | null; // The tests ask for nothing e
 if (part) void actAlone(part, address.get('name') ?? '');
 const name = address.get('chaos');
 if (name) takePart(name, address.get('feed') ?? '');
+const viewed = address.get('view');
+if (viewed) view(viewed, address.has('timed'));

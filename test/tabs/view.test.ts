@@ -1,0 +1,197 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Chromium, openChromium } from '../browsers/chromium.ts';
+import { type Engine, wantedEngines } from '../browsers/find.js';
+import { processOf, seesProcesses } from '../browsers/processes.ts';
+import { type Browser, type Tab, open } from '../browsers/tabs.ts';
+import { mulberry32 } from '../random.ts';
+import type { Viewing } from './page/view.ts';
+import { type Site, openSite } from './site.ts';
+
+const { VIEW_DEATHS = '8', VIEW_TABS = '4', VIEW_SEED = String(Date.now() % 2 ** 32) } = process.env;
+const deaths = Number(VIEW_DEATHS);
+const tabs = Number(VIEW_TABS);
+
+/** One log a name, as server-sent events with ids that have no order; counts its connections. */
+class Logs {
+  readonly #heads = new Map<string, number>();
+  readonly #open = new Map<string, Set<ServerResponse>>();
+  readonly most = new Map<string, number>();
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    const feed = new URL(request.url ?? '/', 'http://localhost').searchParams.get('feed') ?? '';
+    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+    const from = Number(String(request.headers['last-event-id'] ?? 'x0').slice(1));
+    response.write(': hello\n\n');
+    for (let n = from + 1; n <= this.head(feed); n++) response.write(eventOf(n));
+    const open = this.#open.get(feed) ?? new Set();
+    this.#open.set(feed, open.add(response));
+    this.most.set(feed, Math.max(this.most.get(feed) ?? 0, open.size));
+    response.on('close', () => open.delete(response));
+  }
+
+  head(feed: string): number {
+    return this.#heads.get(feed) ?? 0;
+  }
+
+  grow(feed: string): void {
+    const n = this.head(feed) + 1;
+    this.#heads.set(feed, n);
+    for (const response of this.#open.get(feed) ?? []) response.write(eventOf(n));
+  }
+
+  open(feed: string): number {
+    return this.#open.get(feed)?.size ?? 0;
+  }
+}
+
+function eventOf(n: number): string {
+  return `id: x${n}\ndata: {"n":${n}}\n\n`;
+}
+
+type Death = 'close' | 'reload' | 'crash' | 'freeze' | 'hang';
+const impossible: Record<Engine, readonly Death[]> = {
+  chromium: seesProcesses ? [] : ['crash'],
+  firefox: seesProcesses ? ['freeze'] : ['freeze', 'crash'],
+  // WebKitGTK's driver ends with the first page that crashes.
+  webkit: ['freeze', 'crash'],
+};
+
+interface Member {
+  readonly tab: Tab;
+  readonly pid: number;
+  /** Whether it has been there, without a reload, since before the first event. */
+  first: boolean;
+  /** The newest event when it was opened: it begins there at the latest. */
+  head: number;
+}
+
+let logs: Logs;
+let site: Site;
+beforeAll(async () => {
+  logs = new Logs();
+  site = await openSite((request, response) => logs.handle(request, response));
+});
+afterAll(() => site.close());
+
+describe.each(wantedEngines())('in %s', (engine) => {
+  let browser: Browser;
+  let chromium: Chromium | undefined;
+  const feed = `view-${engine}`;
+  beforeAll(async () => {
+    chromium = engine === 'chromium' ? await openChromium() : undefined;
+    browser = chromium ?? (await open(engine));
+    // WebDriver's session ends with the last tab.
+    await browser.newTab(site.here);
+  });
+  afterAll(() => browser?.close());
+
+  const join = async (name: string, first = false): Promise<Member> => {
+    const tab = await browser.newTab(`${site.here}?view=${name}`);
+    const crashes = !impossible[engine].includes('crash');
+    const head = logs.head(name);
+    return { tab, pid: crashes ? await processOf(browser, tab).catch(() => 0) : 0, first, head };
+  };
+  const stateOf = ({ tab }: Member): Promise<Viewing> => tab.eval(() => window.viewing.state());
+
+  test(
+    'every tab shows every event once and in order, whatever becomes of the tab that reads',
+    async () => {
+      const random = mulberry32(Number(VIEW_SEED));
+      const members: Member[] = [];
+      while (members.length < tabs) members.push(await join(feed, true));
+      for (const member of members) {
+        await expect.poll(async () => (await stateOf(member)).role).toMatch(/reader|waiting/);
+        await expect.poll(async () => (await stateOf(member)).states).toContain('open');
+      }
+      const growing = setInterval(() => logs.grow(feed), 10);
+      const counts: Partial<Record<Death, number>> = {};
+      const kinds = (['close', 'reload', 'crash', 'freeze', 'hang'] as const).filter(
+        (kind) => !impossible[engine].includes(kind),
+      );
+      try {
+        for (let i = 0; i < deaths; i++) {
+          const kind = kinds[i % kinds.length] ?? 'close';
+          const roles = await Promise.all(members.map(async (member) => (await stateOf(member)).role));
+          // Mostly the tab that reads; now and then one that waits.
+          const at = roles.indexOf(random() < 0.75 ? 'reader' : 'waiting');
+          const member = members[Math.max(0, at)];
+          if (!member) continue;
+          await die(kind, member);
+          counts[kind] = (counts[kind] ?? 0) + 1;
+          const { length } = members;
+          if (kind === 'close' || kind === 'crash') members.splice(members.indexOf(member), 1);
+          if (members.length < length) members.push(await join(feed));
+          await sleep(random() * 300);
+        }
+      } finally {
+        clearInterval(growing);
+      }
+      const head = logs.head(feed);
+      for (const member of members) {
+        await expect.poll(async () => (await stateOf(member)).seen.at(-1) ?? head).toBe(head);
+        const { seen, warnings, error } = await stateOf(member);
+        const from = member.first ? 1 : (seen[0] ?? head + 1);
+        expect(from).toBeLessThanOrEqual(member.head + 1);
+        expect(seen).toEqual(Array.from({ length: head - from + 1 }, (_, n) => from + n));
+        // WebDriver has null for undefined.
+        expect([warnings, error ?? undefined]).toEqual([[], undefined]);
+      }
+      await expect.poll(() => logs.open(feed)).toBe(1);
+      const kept = members.filter(({ first }) => first).length;
+      const most = logs.most.get(feed) ?? 0;
+      const figures = `${head} events, ${kept} of ${tabs} tabs there from the first to the last, at most ${most} connections`;
+      console.log(`view in ${engine}, seed ${VIEW_SEED}: ${figures}; ${JSON.stringify(counts)}`);
+      // A tab that hangs cannot close its connection, while another reads and a third one catches up.
+      expect(most).toBeLessThanOrEqual(3);
+    },
+    60_000 + deaths * 10_000,
+  );
+
+  async function die(kind: Death, member: Member): Promise<void> {
+    const { tab, pid } = member;
+    switch (kind) {
+      case 'close':
+        return tab.close();
+      case 'crash':
+        if (pid > 0) process.kill(pid, 'SIGKILL');
+        else await tab.close();
+        return;
+      case 'reload':
+        member.first = false;
+        await tab.reload();
+        member.head = logs.head(feed);
+        return;
+      case 'freeze':
+        await chromium?.freeze(tab);
+        await sleep(1500);
+        return chromium?.thaw(tab);
+      case 'hang':
+        return tab.eval(() => {
+          for (const until = performance.now() + 2000; performance.now() < until;);
+        });
+    }
+  }
+
+  test('an event is shown in another tab about as soon as a bare BroadcastChannel brings it', async () => {
+    const name = `${feed}-timed`;
+    const url = `${site.here}?view=${name}&timed`;
+    const reader = await browser.newTab(url);
+    await expect.poll(() => reader.eval(() => window.viewing.state().role)).toBe('reader');
+    const other = await browser.newTab(url);
+    await expect.poll(() => other.eval(() => window.viewing.state().states)).toContain('open');
+    const growing = setInterval(() => logs.grow(name), 5);
+    await expect.poll(() => other.eval(() => window.viewing.latencies().relay.length)).toBeGreaterThan(400);
+    clearInterval(growing);
+    const { relay, bare } = await other.eval(() => window.viewing.latencies());
+    const median = (times: readonly number[]) => [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? NaN;
+    console.log(
+      `latency in ${engine}: ${median(relay).toFixed(2)} ms, bare ${median(bare).toFixed(2)} ms (${relay.length})`,
+    );
+    // Far from what is measured, so that a busy machine passes.
+    expect(median(relay)).toBeLessThan(median(bare) * 10 + 100);
+    await reader.close();
+    await other.close();
+  });
+});

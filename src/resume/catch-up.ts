@@ -73,10 +73,7 @@ async function readOn<E extends FeedEvent<unknown>>(
       filter.opened();
       placer.reopened();
       connection.open(filter.place);
-      for (let item = await pull(); typeof item === 'object'; item = await pull()) {
-        backoff.attempt = 0;
-        if (filter.takes(item)) await take({ ...placer.next(item.offset), event: eventOf(item) });
-      }
+      await takeAll();
     } catch (error) {
       if (isFinal(error)) throw error;
       retryAfterMs = error instanceof FeedError ? error.retryAfterMs : undefined;
@@ -84,6 +81,13 @@ async function readOn<E extends FeedEvent<unknown>>(
       await connection.close();
     }
     if (!ended) await sleep(backoff.next(retryAfterMs), signal);
+
+    async function takeAll() {
+      for (let item = await pull(); typeof item === 'object'; item = await pull()) {
+        backoff.attempt = 0;
+        if (filter.takes(item)) await take({ ...placer.next(item.offset), event: eventOf(item) });
+      }
+    }
 
     async function pull() {
       await breather.breathe();

@@ -25,10 +25,10 @@ class Logs {
     const from = Number(String(request.headers['last-event-id'] ?? 'x0').slice(1));
     response.write(': hello\n\n');
     for (let n = from + 1; n <= this.head(feed); n++) response.write(eventOf(n));
-    const open = this.#open.get(feed) ?? new Set();
-    this.#open.set(feed, open.add(response));
-    this.most.set(feed, Math.max(this.most.get(feed) ?? 0, open.size));
-    response.on('close', () => open.delete(response));
+    const connections = this.#open.get(feed) ?? new Set();
+    this.#open.set(feed, connections.add(response));
+    this.most.set(feed, Math.max(this.most.get(feed) ?? 0, connections.size));
+    response.on('close', () => connections.delete(response));
   }
 
   head(feed: string): number {

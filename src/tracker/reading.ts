@@ -1,3 +1,4 @@
+import type { Checkpoint } from '../checkpoint.ts';
 import { FencedError, OffsetError, quote } from '../errors.ts';
 import { type Offset, earliest, equals } from '../offset.ts';
 import { type Committer, answers } from './committer.ts';
@@ -183,6 +184,14 @@ export class SourceReading implements Reading, Member {
       const transact = transactOf(store, source, offset, this.isFencing);
       const place = { ...position.checkpoint(), offset: this.last, rank: this.rank };
       if (!divisible && isCovered(offset, place, source, store.compare)) return 'duplicate';
+      // Who is behind others need not ask the store for each event that they have applied.
+      const { committed } = position;
+      if (
+        committed?.epoch === position.epoch &&
+        !equals(committed.offset, this.last) &&
+        isCovered(offset, committed, source, store.compare)
+      )
+        return this.#skip(offset, committed);
       const change = position.changeFor(this, offset, offsets.length - from);
       const { outcome, stands } = await transact(source, change, ...effect(from));
       if (outcome === 'applied') {
@@ -194,11 +203,7 @@ export class SourceReading implements Reading, Member {
       else position.enter(undefined, 'remote');
       if (stands === undefined || outcome === 'fenced' || this.#isFenced()) return 'fenced';
       const covered = (each: Offset): boolean => isCovered(each, stands, source, store.compare);
-      if (covered(offset)) {
-        this.last = offset;
-        this.rank = Math.max(this.rank, stands.rank);
-        return 'duplicate';
-      }
+      if (covered(offset)) return this.#skip(offset, stands);
       // Somebody else has got as far by another count, or has applied what comes first here.
       const isSame = equals(stands.offset, this.last);
       const isOrdered = offset.kind !== 'custom' || store.compare !== undefined;
@@ -207,6 +212,13 @@ export class SourceReading implements Reading, Member {
       this.last = stands.offset;
       this.rank = stands.rank;
     }
+  }
+
+  /** Somebody else has applied this, and all before it. */
+  #skip(offset: Offset, { rank }: Checkpoint): 'duplicate' {
+    this.last = offset;
+    this.rank = Math.max(this.rank, rank);
+    return 'duplicate';
   }
 
   /** Somebody else has moved the source in this epoch: what is in hand here may be applied in part. */

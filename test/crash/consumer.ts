@@ -1,66 +1,64 @@
 // Reads a feed that counts, and does what each event says exactly once: `node consumer.mjs <engine> <place> [<last>]`.
 // It goes on for ever, or up to the last event, until somebody kills it.
 import process from 'node:process';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import pg from 'pg';
-import { type Change, type ChangeResult, type Checkpoint, Offset, StorageError } from '../../src/index.ts';
+import { type Feed, type FeedEvent, Offset, OffsetTracker, StorageError, resume } from '../../src/index.ts';
 import { PostgresOffsetStore } from '../../src/stores/postgres/store.ts';
 import { SqliteOffsetStore } from '../../src/stores/sqlite.ts';
 
-interface Consumer {
-  get(source: string): Promise<Checkpoint | undefined>;
-  /** Adds the event's number to the total, and notes it, in one transaction with the offset. */
-  apply(source: string, change: Change, n: number): Promise<ChangeResult>;
-}
-
 const [engine = '', place = '', last = 'Infinity'] = process.argv.slice(2);
 
-function sqlite(): Consumer {
+const feed: Feed<number> = async function* (from) {
+  for (let n = from.kind === 'sequence' ? Number(from.value) + 1 : 1; n <= Number(last); n++) {
+    await turn();
+    yield { offset: Offset.sequence(n), data: n };
+  }
+  return 'end';
+};
+
+const options = {
+  transact: true,
+  // Consumers that cut the feed into other batches get in each other's way.
+  batch: { size: 1 + (process.pid % 4), intervalMs: 5 },
+  minDelayMs: 10,
+  maxDelayMs: 10,
+  // What a client of a killed server hears in an effect is the driver's own error.
+  onFailed: (error: unknown) => (mayPass(error) ? 'retry' : 'stop'),
+} as const;
+
+type Events = readonly FeedEvent<number>[];
+
+function sqlite(): Promise<void> {
   const db = new Database(place, { timeout: 30_000 });
-  const store = new SqliteOffsetStore(db);
-  return {
-    get: (source) => store.get(source),
-    apply: (source, change, n) =>
-      store.transact(source, change, ({ prepare }) => {
-        prepare.call(db, 'UPDATE total SET value = value + ?').run(n);
-        prepare.call(db, 'INSERT INTO done VALUES (?)').run(n);
-      }),
+  const handler = (events: Events, { tx }: { readonly tx: Database.Database }): void => {
+    for (const { data } of events) {
+      tx.prepare('UPDATE total SET value = value + ?').run(data);
+      tx.prepare('INSERT INTO done VALUES (?)').run(data);
+    }
+    process.stdout.write('.');
   };
+  return resume(new OffsetTracker(new SqliteOffsetStore(db)), 'count', feed, { ...options, handler });
 }
 
-function postgres(): Consumer {
+function postgres(): Promise<void> {
   const pool = new pg.Pool({ connectionString: place, connectionTimeoutMillis: 10_000 });
   pool.on('error', () => {});
-  const store = new PostgresOffsetStore(pool);
-  return {
-    get: (source) => store.get(source),
-    apply: (source, change, n) =>
-      store.transact(source, change, async (client) => {
-        await client.query('UPDATE total SET value = value + $1', [n]);
-        await client.query('INSERT INTO done VALUES ($1)', [n]);
-      }),
+  const handler = async (events: Events, { tx }: { readonly tx: pg.PoolClient }): Promise<void> => {
+    for (const { data } of events) {
+      await tx.query('UPDATE total SET value = value + $1', [data]);
+      await tx.query('INSERT INTO done VALUES ($1)', [data]);
+    }
+    process.stdout.write('.');
   };
+  return resume(new OffsetTracker(new PostgresOffsetStore(pool)), 'count', feed, { ...options, handler });
 }
 
-/** What a client of a killed server hears in an effect is the driver's own error. */
 function mayPass(error: unknown): boolean {
   if (error instanceof StorageError) return error.retryable;
   return engine === 'postgres' && /terminat|ECONN|EPIPE|57P0|shutting down/.test(`${error} ${Object(error).code}`);
 }
 
-const { get, apply } = engine === 'sqlite' ? sqlite() : postgres();
-for (;;) {
-  try {
-    const expected = await get('count');
-    const n = (expected?.rank ?? 0) + 1;
-    if (n > Number(last)) break;
-    const next = { epoch: 0, rank: n, offset: Offset.sequence(n), committedAt: Date.now() };
-    const { outcome } = await apply('count', { expected, next }, n);
-    if (outcome === 'applied') process.stdout.write('.');
-  } catch (error) {
-    if (!mayPass(error)) throw error;
-    await delay(10);
-  }
-}
+await (engine === 'sqlite' ? sqlite() : postgres());
 process.exit(0);

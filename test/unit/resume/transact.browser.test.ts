@@ -39,7 +39,7 @@ test('a reading applies effects in the database of the application, typed by its
   const again = await reading.transact(Offset.sequence(1), ['notes'], (tx) => tx.objectStore('notes').put({ id: 2 }));
   expect([again, await db.getAll('notes')]).toEqual(['duplicate', [{ id: 1 }]]);
   // @ts-expect-error: no such object store
-  await expect(reading.transact(Offset.sequence(2), ['nots'], () => {})).rejects.toThrow(/nots|object store/);
+  await expect(reading.transact(Offset.sequence(2), ['nots'], () => {})).rejects.toThrow(/nots/);
 });
 
 test('events are applied once, in two tabs that race in batches of their own', async () => {

@@ -1,7 +1,7 @@
 // What the README's code leaves to its reader.
 declare function show(data: string): void | Promise<void>;
 declare function save(data: string): Promise<void>;
-declare function applyChange(change: unknown): Promise<void>;
+declare function showNote(note: { n: number }): void;
 declare function showConnection(state: string): void;
 
 interface Env {

@@ -67,7 +67,7 @@ describe.each(of('ts', 'browser'))('in a page, the code under "$heading"', (bloc
         const event = typeof data === 'string' ? JSON.parse(data) : data;
         localStorage.setItem('seen', (localStorage.getItem('seen') ?? '') + event.n + ' ');
       };
-      Object.assign(globalThis, { show: note, applyChange: async (change) => note(change), showConnection() {} });`;
+      Object.assign(globalThis, { show: note, showNote: note, showConnection() {} });`;
     page = `<!doctype html><title>A page</title><script>${yours}</script><script type="module">${await bundle(block.file, 'browser')}</script>`;
     const tab = await browser.newTab(origin);
     const seen = async (): Promise<number[]> => {
@@ -158,7 +158,8 @@ async function expectOnce(block: Block, env: Record<string, string> = {}): Promi
   // Beside the block, where its packages are found.
   const file = block.file.replace(/ts$/, 'mjs');
   writeFileSync(file, await bundle(block.file, 'node'));
-  for (const stdout of ['applied\n', 'duplicate\n']) {
+  const outputs = block.code.includes('resume(') ? ['600\n', '600\n'] : ['applied\n', 'duplicate\n'];
+  for (const stdout of outputs) {
     expect(await run(process.execPath, [file], { cwd: folder, env: { ...process.env, ...env } })).toEqual({
       stdout,
       stderr: '',

@@ -1,13 +1,5 @@
 import { DurableObject } from 'cloudflare:workers';
-import {
-  type Change,
-  type Checkpoint,
-  Offset,
-  OffsetError,
-  type OffsetStore,
-  OffsetTracker,
-  resume,
-} from '../../src/index.ts';
+import { type Change, type Checkpoint, Offset, OffsetError, OffsetTracker, resume } from '../../src/index.ts';
 import { D1OffsetStore } from '../../src/stores/d1.ts';
 import { OffsetsObject, type OffsetsStub, RemoteOffsetStore } from '../../src/stores/durable-object/store.ts';
 import { testOffsetStore } from '../../src/testing/index.ts';
@@ -46,7 +38,11 @@ export class Offsets extends OffsetsObject(DurableObject<Env>) {
   /** Applies the numbers up to the last one that are not applied yet. */
   async consume(last: number): Promise<void> {
     this.#sum();
-    await consume(this.offsets, last, (n, change) => this.offsets.transact('feed', change, () => this.#add(n)));
+    await resume(new OffsetTracker(this.offsets), 'feed', counting(last), {
+      transact: true,
+      batch: { size: 3, intervalMs: 1 },
+      handler: (events) => events.forEach(({ data }) => this.#add(data)),
+    });
   }
 
   /** One step upon what the caller saw. */
@@ -217,21 +213,20 @@ async function remoteConformance({ OFFSETS, BY_LENGTH }: Env): Promise<Verdict[]
 
 async function d1Consume(db: D1Database, last: number): Promise<number> {
   const { store, add, read } = await d1Sums(db, 'feed');
-  await consume(store, last, (n, change) => store.transact('feed', change, add(n)));
+  await resume(new OffsetTracker(store), 'feed', counting(last), {
+    transact: true,
+    handler: ({ data }) => add(data),
+  });
   return read();
 }
 
-async function consume(
-  store: OffsetStore,
-  last: number,
-  apply: (n: number, change: Change) => Promise<unknown>,
-): Promise<void> {
-  for (;;) {
-    const expected = await store.get('feed');
-    const n = (expected?.rank ?? 0) + 1;
-    if (n > last) return;
-    await apply(n, { expected, next: at(n) });
-  }
+/** The numbers up to the last. */
+function counting(last: number) {
+  return async function* (from: Offset) {
+    const first = from.kind === 'sequence' ? Number(from.value) + 1 : 1;
+    for (let n = first; n <= last; n++) yield { offset: Offset.sequence(n), data: n };
+    return 'end' as const;
+  };
 }
 
 /** Many changes at once upon the same checkpoint. @returns how often each outcome was told */

@@ -1,5 +1,5 @@
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
-import { Offset } from 'tidemark';
+import { Offset, OffsetTracker, resume } from 'tidemark';
 import { IndexedDBOffsetStore, createOffsetStore } from 'tidemark/indexeddb';
 
 interface Schema extends DBSchema {
@@ -38,17 +38,25 @@ export const effects = {
 };
 
 async function applyAll(name: string): Promise<void> {
-  const store = new IndexedDBOffsetStore({ name, db: () => openOwn(name) });
-  let expected = await store.get('events');
-  for (;;) {
-    const n = (expected?.rank ?? 0) + 1;
-    const next = { epoch: 0, rank: n, offset: Offset.sequence(n), committedAt: Date.now() };
-    const { stands } = await store.transact('events', { expected, next }, ['totals'], async (tx) => {
+  const tracker = new OffsetTracker(new IndexedDBOffsetStore({ name, db: () => openOwn(name) }));
+  await resume(tracker, 'events', counting, {
+    transact: ['totals'],
+    // Tabs that cut the feed into other batches get in each other's way.
+    batch: { size: 1 + Math.floor(Math.random() * 4), intervalMs: 5 },
+    handler: async (events, { tx }) => {
       const totals = tx.objectStore('totals');
-      await totals.put(((await totals.get('sum')) ?? 0) + n, 'sum');
-      await totals.put(((await totals.get('count')) ?? 0) + 1, 'count');
-    });
-    expected = stands;
+      for (const { data } of events) {
+        await totals.put(((await totals.get('sum')) ?? 0) + data, 'sum');
+        await totals.put(((await totals.get('count')) ?? 0) + 1, 'count');
+      }
+    },
+  });
+}
+
+async function* counting(from: Offset) {
+  for (let n = from.kind === 'sequence' ? Number(from.value) + 1 : 1; ; n++) {
+    await new Promise((resolve) => setTimeout(resolve));
+    yield { offset: Offset.sequence(n), data: n };
   }
 }
 

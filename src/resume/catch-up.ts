@@ -65,15 +65,14 @@ async function readOn<E extends FeedEvent<unknown>>(
   const breather = new Breather();
   const filter = new Filter(from.offset, source, compare, warn);
   const placer = new Placer(from.offset);
-  let ended = false;
-  while (!ended && !signal.aborted) {
+  for (let ended = false; !ended && !signal.aborted;) {
     let retryAfterMs: number | undefined;
     try {
       connection.prepare();
       filter.opened();
       placer.reopened();
       connection.open(filter.place);
-      await takeAll();
+      ended = await readToEnd();
     } catch (error) {
       if (isFinal(error)) throw error;
       retryAfterMs = error instanceof FeedError ? error.retryAfterMs : undefined;
@@ -81,19 +80,16 @@ async function readOn<E extends FeedEvent<unknown>>(
       await connection.close();
     }
     if (!ended) await sleep(backoff.next(retryAfterMs), signal);
+  }
 
-    async function takeAll() {
-      for (let item = await pull(); typeof item === 'object'; item = await pull()) {
-        backoff.attempt = 0;
-        if (filter.takes(item)) await take({ ...placer.next(item.offset), event: eventOf(item) });
-      }
-    }
-
-    async function pull() {
+  /** @returns whether the feed has ended for good */
+  async function readToEnd(): Promise<boolean> {
+    for (;;) {
       await breather.breathe();
       const item = await connection.pull();
-      ended = item === 'end';
-      return item;
+      if (typeof item !== 'object') return item === 'end';
+      backoff.attempt = 0;
+      if (filter.takes(item)) await take({ ...placer.next(item.offset), event: eventOf(item) });
     }
   }
 }

@@ -15,6 +15,9 @@ import { sleep } from './sleep.ts';
 import type { ViewOptions } from './view-options.ts';
 import { type Origin, Viewer } from './viewer.ts';
 
+/** How long until the store is asked again where to begin, in ms. */
+const retryMs = 1000;
+
 /** Reads a source in one tab, and shows it in all. */
 export async function viewAll<E extends FeedEvent<unknown>>(
   tracker: OffsetTracker,
@@ -27,9 +30,9 @@ export async function viewAll<E extends FeedEvent<unknown>>(
       source,
     });
   }
-  if ((options as { transact?: unknown }).transact || (options as { batch?: unknown }).batch) {
-    const what =
-      'cannot be viewed with `transact` or `batch`: view its events, and apply effects by a resume of another source';
+  const { transact, batch } = options as { transact?: unknown; batch?: unknown };
+  if (transact || batch) {
+    const what = 'cannot be viewed with `transact` or `batch`: leave `view` or those out';
     throw new UnsupportedError(`${quote(source)} ${what}`, { source });
   }
   const tab = new ViewingTab(tracker, source, feed, options);
@@ -106,14 +109,22 @@ class ViewingTab<E extends FeedEvent<unknown>> {
         const offset = checkpoint?.offset ?? (await this.#tracker.getOffset(this.#source));
         return this.#viewer.begin(offset, checkpoint?.epoch ?? 0);
       } catch (error) {
-        const { onStoreFailure, storeTimeoutMs = 30_000 } = this.#options;
-        const isOver = isFinal(error) || attempt * 1000 >= storeTimeoutMs;
-        const isStores = !(error instanceof OffsetError) || error.code === 'storage';
-        if (isOver && (onStoreFailure !== 'continue' || !isStores)) throw error;
-        if (isOver) return this.#viewer.begin({ kind: 'latest' }, 0);
-        await sleep(1000, stop ?? signal);
+        if (this.#isBlind(error, attempt)) return this.#viewer.begin({ kind: 'latest' }, 0);
+        await sleep(retryMs, stop ?? signal);
       }
     }
+  }
+
+  /**
+   * Whether to begin without the store, at whatever comes next.
+   * @throws the error, where another attempt is of no use and that is not wanted
+   */
+  #isBlind(error: unknown, attempt: number): boolean {
+    const { onStoreFailure, storeTimeoutMs = 30_000 } = this.#options;
+    if (!isFinal(error) && attempt * retryMs < storeTimeoutMs) return false;
+    const ofStore = !(error instanceof OffsetError) || error.code === 'storage';
+    if (onStoreFailure !== 'continue' || !ofStore) throw error;
+    return true;
   }
 
   end(): void {

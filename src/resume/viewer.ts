@@ -56,7 +56,7 @@ export class Viewer {
     this.#line = new Line(
       (event, origin) => host.view(event, origin),
       (error) => host.fail(error),
-      () => this.#step('gap'),
+      () => (this.#state === 'asking' ? this.#ask() : this.#step('gap')),
     );
   }
 
@@ -261,7 +261,7 @@ export class Viewer {
     const key = keyOf(after);
     const found = this.#ring.findIndex((item) => keyOf(item.after) === key);
     const rest = found < 0 ? undefined : this.#ring.slice(found, found + maxItems);
-    const items = rest?.map((item) => (item.lost ? Object.assign({}, item, { event: undefined }) : item));
+    const items = rest?.map((item) => (item.lost ? withoutEvent(item) : item));
     try {
       this.#relay.post({ type: 'answer', id, items, at, ...life });
     } catch {
@@ -312,4 +312,8 @@ export class Viewer {
     this.#takeHeld();
     this.#step('met');
   }
+}
+
+function withoutEvent({ after, place, lost }: Item): Item {
+  return { after, place, lost };
 }

@@ -90,7 +90,7 @@ export const maxItems = 256;
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Any script of the origin, also an older version of this one, can post anything. */
-function isRelayMessage(data: unknown): data is RelayMessage {
+export function isRelayMessage(data: unknown): data is RelayMessage {
   const message = Object(data) as Fields;
   switch (message.type) {
     case 'item':

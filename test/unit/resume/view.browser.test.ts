@@ -43,8 +43,9 @@ function log({ opaque = false } = {}) {
   };
   const grow = (by: number): number => {
     head += by;
-    for (const wake of Array.from(wakes)) wake();
+    const woken = [...wakes];
     wakes.clear();
+    for (const wake of woken) wake();
     return head;
   };
   return { feed, grow, made, open: () => open, offsetOf };

@@ -43,7 +43,7 @@ async function bundle(file) {
     external: [/^cloudflare:/],
     resolve: { alias: sources() },
   });
-  const { output } = await build.generate({ format: 'esm' });
+  const { output } = await build.generate({ format: 'esm', codeSplitting: false });
   return output[0].code;
 }
 

@@ -191,9 +191,11 @@ class ViewingTab<E extends FeedEvent<unknown>> {
     const { epoch, head, caughtUp } = this.#tracker.status(source);
     switch (type) {
       case 'reset':
+        this.#stream = undefined;
         if (offset) this.#viewer.resetTo(offset, epoch);
         break;
       case 'cleared':
+        this.#stream = undefined;
         void this.#restart(epoch);
         break;
       case 'role':

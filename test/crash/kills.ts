@@ -18,7 +18,7 @@ export async function buildConsumer(): Promise<void> {
     platform: 'node',
     external: [/^[^./]/],
   });
-  await bundle.write({ file: script });
+  await bundle.write({ file: script, codeSplitting: false });
   await bundle.close();
 }
 

@@ -40,7 +40,7 @@ export function readBlocks(): Block[] {
 export async function bundle(file: string, platform: 'browser' | 'node'): Promise<string> {
   const external = [/^(node|cloudflare):/, 'better-sqlite3', 'pg'];
   const build = await rolldown({ input: file, platform, resolve: { alias: sources() }, external });
-  const { output } = await build.generate({ format: 'esm' });
+  const { output } = await build.generate({ format: 'esm', codeSplitting: false });
   return output[0].code;
 }
 

@@ -88,7 +88,7 @@ async function bundle(entry: string, { believeTheManifest = true } = {}) {
   });
   const {
     output: [{ code, moduleIds, imports }],
-  } = await build.generate({ format: 'esm' });
+  } = await build.generate({ format: 'esm', codeSplitting: false });
   await build.close();
   return { code, modules: moduleIds.filter((id) => id !== 'entry').map((id) => relative(root, id)), imports };
 }

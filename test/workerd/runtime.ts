@@ -17,7 +17,7 @@ export async function bundle(file: string): Promise<string> {
     platform: 'browser',
     external: [/^cloudflare:/],
   });
-  const { output } = await build.generate({ format: 'esm' });
+  const { output } = await build.generate({ format: 'esm', codeSplitting: false });
   return output[0].code;
 }
 

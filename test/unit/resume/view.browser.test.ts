@@ -156,3 +156,104 @@ describe.each([{ opaque: false }, { opaque: true }])(
     });
   },
 );
+
+describe('a source that all tabs show', () => {
+  test('goes on where a reset says, in every tab', async () => {
+    const { feed, grow } = log();
+    const name = storeName();
+    const first = tab(name, feed);
+    await expect.poll(first.role).toBe('reader');
+    const second = tab(name, feed);
+    await expect.poll(() => second.states).toContain('open');
+    grow(20);
+    for (const { seen } of [first, second]) await expect.poll(() => seen).toEqual(upTo(20));
+    await second.tracker.reset(source, Offset.sequence(10));
+    // The reader hears of it a moment later.
+    for (const { seen } of [first, second]) await expect.poll(() => seen).toEqual([...upTo(20), ...upTo(20, 11)]);
+    const head = grow(5);
+    for (const { seen } of [first, second]) {
+      await expect.poll(() => seen.at(-1)).toBe(head);
+      expect(seen).toEqual([...upTo(20), ...upTo(head, 11)]);
+    }
+  });
+
+  test('is read by each tab itself where an event cannot be cloned, and the application is told', async () => {
+    const { feed, grow, open, made } = log();
+    const odd: Feed<number> = async function* (from, context) {
+      for await (const item of feed(from, context))
+        yield { ...item, ...('data' in item && item.data === 5 && { act: () => {} }) };
+    };
+    const name = storeName();
+    const first = tab(name, odd);
+    await expect.poll(first.role).toBe('reader');
+    const second = tab(name, odd);
+    await expect.poll(() => second.states).toContain('open');
+    const head = grow(10);
+    for (const { seen } of [first, second]) {
+      await expect.poll(() => seen.length).toBe(head);
+      expect(seen).toEqual(upTo(head));
+    }
+    expect(first.warnings).toEqual(['not-cloneable']);
+    expect(made.most).toBe(2);
+    await expect.poll(open).toBe(1);
+  });
+
+  test('is shown as ever while another script of the origin posts noise', async () => {
+    const { feed, grow, open } = log();
+    const name = storeName();
+    const tabs = [tab(name, feed), tab(name, feed)];
+    const noise = new BroadcastChannel(`tidemark-view/1/${JSON.stringify([`indexeddb:${name}`, source])}`);
+    closing.push(() => noise.close());
+    const place = { offset: Offset.sequence(1), index: 0 };
+    const far = { offset: Offset.sequence(10n ** 15n), index: 0 };
+    const life = { epoch: 1e300, reset: 0, start: Offset.earliest };
+    for (const { states } of tabs) await expect.poll(() => states.length).toBeGreaterThan(0);
+    for (let n = 1; n <= 200; n++) {
+      for (const message of [
+        n,
+        'item',
+        null,
+        { type: 'item', ...life, place },
+        { type: 'item', ...life, after: far, place: far, event: { data: -1 } },
+        { type: 'item', ...life, reset: 1e200, after: far, place: far, event: { data: -1 } },
+        { type: 'ask', id: String(n), after: far },
+        { type: 'answer', id: String(n), ...life, items: [], at: far },
+        { type: 'state', state: '<b>', attempt: 0 },
+      ])
+        noise.postMessage(message);
+      grow(1);
+    }
+    for (const { seen } of tabs) {
+      await expect.poll(() => seen.length).toBe(200);
+      expect(seen).toEqual(upTo(200));
+    }
+    const head = grow(1);
+    for (const { seen } of tabs) await expect.poll(() => seen.at(-1)).toBe(head);
+    await expect.poll(open).toBe(1);
+  });
+
+  test('ends a tab with what its view throws, and goes on in the others', async () => {
+    const { feed, grow } = log();
+    const name = storeName();
+    const first = tab(name, feed, {
+      view: (n) => {
+        if (n === 3) throw new Error('no room');
+      },
+    });
+    await expect.poll(first.role).toBe('reader');
+    const second = tab(name, feed);
+    await expect.poll(() => second.states).toContain('open');
+    const head = grow(10);
+    await expect(first.ended).rejects.toThrow('no room');
+    await expect.poll(() => second.seen.length).toBe(head);
+    expect(second.seen).toEqual(upTo(head));
+    await expect.poll(() => second.tracker.getOffset(source)).toEqual(Offset.sequence(head));
+  });
+
+  test('cannot be viewed without one tab that reads for all', async () => {
+    const store = new IndexedDBOffsetStore({ name: storeName() });
+    const run = resume(new OffsetTracker(store), source, log().feed, { exclusive: false as true, view: () => {} });
+    await expect(run).rejects.toThrow('"orders" cannot be viewed without `exclusive: true`');
+    await store.close();
+  });
+});

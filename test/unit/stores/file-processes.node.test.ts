@@ -18,7 +18,7 @@ const script = join(folder, 'file-writer.mjs');
 
 beforeAll(async () => {
   const bundle = await rolldown({ input: resolve(import.meta.dirname, 'file-writer.ts'), platform: 'node' });
-  await bundle.write({ file: script });
+  await bundle.write({ file: script, codeSplitting: false });
   await bundle.close();
 });
 afterAll(() => rm(folder, { recursive: true }));

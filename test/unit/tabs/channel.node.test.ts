@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 test('a store that listens to other tabs does not keep a Node process alive', async () => {
   const bundle = await rolldown({ input: 'src/tabs/channel.ts', cwd: process.cwd() });
-  const { output } = await bundle.generate({ format: 'esm' });
+  const { output } = await bundle.generate({ format: 'esm', codeSplitting: false });
   const script = `${output[0].code}
     new TabChannel('node', async (batch) => batch).subscribe(() => {});
     new TabChannel('node', async (batch) => batch).post({ type: 'clearAll' });

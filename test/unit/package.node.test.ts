@@ -86,9 +86,13 @@ async function bundle(entry: string, { believeTheManifest = true } = {}) {
     ],
     ...(!believeTheManifest && { treeshake: { moduleSideEffects: () => true } }),
   });
-  const {
-    output: [{ code, moduleIds, imports }],
-  } = await build.generate({ format: 'esm', codeSplitting: false });
+  const { output } = await build.generate({ format: 'esm' });
   await build.close();
+  // What is loaded on demand is in files of its own.
+  const chunks = output.filter((file) => file.type === 'chunk');
+  const own = new Set(chunks.map(({ fileName }) => fileName));
+  const moduleIds = chunks.flatMap((chunk) => chunk.moduleIds);
+  const imports = chunks.flatMap((chunk) => chunk.imports).filter((name) => !own.has(name));
+  const { code } = output[0];
   return { code, modules: moduleIds.filter((id) => id !== 'entry').map((id) => relative(root, id)), imports };
 }

@@ -12,6 +12,9 @@ import type { CommitOutcome, RecordOutcome } from './types.ts';
 /** A commit that failed and may succeed later is tried again after this long, in ms; doubled each time, up to the second. */
 const retryDelays = [1000, 30_000] as const;
 
+/** Microtasks that a commit waits for at most while each of them brings another record: a loop over what is at hand. */
+const gatherTurns = 16;
+
 /** One answer for all, so that a record allocates nothing. */
 export const answers = /* @__PURE__ */ (() => ({
   pending: Promise.resolve('pending' as const),
@@ -45,6 +48,9 @@ export class Committer {
   readonly #flight: SingleFlight;
   #asked = new Map<Position, Cycle>();
   #writing = false;
+  /** Whether the next write waits for records of the same turn; how many have come. */
+  #gathering = false;
+  #gathered = 0;
   #attempt = 0;
   #retryAt = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -142,6 +148,8 @@ export class Committer {
   }
 
   #schedule(): void {
+    // One that gathers is under way: nobody need watch it.
+    if (this.#gathering) return void this.#gathered++;
     if (this.#writing) return this.#flight.watch();
     this.#writing = true;
     clearTimeout(this.#retry);
@@ -155,8 +163,14 @@ export class Committer {
   }
 
   async #write(taken: Job[]): Promise<void> {
-    // What is asked for in the same turn is part of it.
-    await undefined;
+    // What is asked for in the same turn is part of it, and what a loop asks for that goes on without a wait.
+    this.#gathering = true;
+    let before = -1;
+    for (let turn = 0; turn < gatherTurns && this.#gathered !== before; turn++) {
+      before = this.#gathered;
+      await undefined;
+    }
+    this.#gathering = false;
     for (const position of this.#owed) if (position.pending && !position.cycle) void this.ask(position).catch(() => {});
     this.#owed.clear();
     taken.push(...this.#asked);

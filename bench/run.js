@@ -6,7 +6,7 @@ import { chart } from './lib/chart.js';
 import { goalsOf, machine, markdownOf, rowsOf } from './lib/report.js';
 import { takeTurns } from './lib/turns.js';
 
-const all = ['hot-path', 'sse', 'tickets'];
+const all = ['hot-path', 'sse', 'tickets', 'sizes'];
 const peers = ['eventsource', 'eventsource-client', '@microsoft/fetch-event-source', 'eventsource-parser'];
 
 const quick = process.argv.includes('--quick');

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { type FeedEvent, type FeedFailure, type FeedHeartbeat, isFailure, isHeartbeat } from '../feeds/feed.ts';
 import { isConcrete } from '../offset.ts';
-import { asyncDispose } from '../tracker/reading.ts';
+import { asyncDispose } from '../async-dispose.ts';
 import type { Delivery } from './delivery.ts';
 import type { ReaderOptions } from './options.ts';
 import type { Reader } from './reader.ts';

@@ -1,3 +1,4 @@
+import { asyncDispose } from '../async-dispose.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import { FencedError, OffsetError, quote } from '../errors.ts';
 import { type Offset, earliest, equals } from '../offset.ts';
@@ -10,9 +11,7 @@ import { type Step, isCovered, transactOf } from './transacting.ts';
 import type { BeginOptions, CommitOutcome, Reading, RecordOptions, RecordOutcome, Ticket } from './types.ts';
 import { type Entry, Window } from './window.ts';
 
-// Not every supported browser has the symbol; code that `await using` is compiled to falls back on this one too.
-export const asyncDispose: typeof Symbol.asyncDispose = /* @__PURE__ */ (() =>
-  Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose'))() as typeof Symbol.asyncDispose;
+export { asyncDispose };
 
 /** What readings of one tracker have in common. */
 export interface ReadingHost {

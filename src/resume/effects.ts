@@ -2,8 +2,7 @@ import { type OffsetError, UnsupportedError, quote } from '../errors.ts';
 import { type FeedEvent, isFailure, isHeartbeat } from '../feeds/feed.ts';
 import { type Offset, isConcrete } from '../offset.ts';
 import type { OffsetStore } from '../store.ts';
-import { applyStep } from '../tracker/reading.ts';
-import { cannotTransact } from '../tracker/transacting.ts';
+import { type Applies, cannotTransact } from '../tracker/transacting.ts';
 import type { Delivery } from './delivery.ts';
 import { Effect, type Entry } from './effect.ts';
 import type { EffectOptions } from './effect-options.ts';
@@ -168,7 +167,8 @@ class Applying<E extends FeedEvent<unknown>> {
       const run = effect.of(units.slice(from).flatMap(({ entries }) => entries));
       return Array.isArray(transact) ? [transact, run] : [run];
     };
-    const outcome = await applyStep(reading, { offsets, effect: argumentsFrom, divisible: true });
+    const applies = reading as unknown as Applies; // Trackers begin no other readings.
+    const outcome = await applies.apply({ offsets, effect: argumentsFrom, divisible: true });
     const [last] = offsets.slice(-1);
     // A reading that is fenced says so to whoever reads.
     if (last && outcome !== 'fenced') this.#reader.watch(Promise.resolve('committed'), last);

@@ -7,7 +7,7 @@ import type { Member, Position } from './position.ts';
 import type { Rules } from './rules.ts';
 import type { ReadingState } from './states.ts';
 import type { TransactOutcome } from './transact-types.ts';
-import { type Step, isCovered, transactOf } from './transacting.ts';
+import { type Applies, type Step, isCovered, transactOf } from './transacting.ts';
 import type { BeginOptions, CommitOutcome, Reading, RecordOptions, RecordOutcome, Ticket } from './types.ts';
 import { type Entry, Window } from './window.ts';
 
@@ -23,7 +23,7 @@ export interface ReadingHost {
 }
 
 /** See `states.ts` for what each of its states answers. */
-export class SourceReading implements Reading, Member {
+export class SourceReading implements Reading, Member, Applies {
   readonly position: Position;
   from: Offset = earliest;
   last: Offset | undefined;
@@ -272,9 +272,4 @@ export class SourceReading implements Reading, Member {
     if (this.#end?.code === 'closed') throw this.#end;
     return fenced;
   }
-}
-
-/** Applies a step by a reading that a tracker has begun. */
-export function applyStep(reading: Reading, step: Step): Promise<TransactOutcome> {
-  return (reading as unknown as SourceReading).apply(step); // Trackers begin no others.
 }

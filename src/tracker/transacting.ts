@@ -3,6 +3,7 @@ import { compareCustoms } from '../checkpoint.ts';
 import { UnsupportedError, quote } from '../errors.ts';
 import { type Offset, equals, order } from '../offset.ts';
 import type { ChangeResult, OffsetStore } from '../store.ts';
+import type { TransactOutcome } from './transact-types.ts';
 
 /** What a reading of a source has in hand for one transaction. */
 export interface Step {
@@ -15,6 +16,11 @@ export interface Step {
    * not transacted yet, and is not applied where somebody else has applied a part of it.
    */
   readonly divisible: boolean;
+}
+
+/** A reading, as what applies steps sees it. */
+export interface Applies {
+  apply(step: Step): Promise<TransactOutcome>;
 }
 
 type Transact = (source: string, change: Change, ...effect: readonly unknown[]) => Promise<ChangeResult>;

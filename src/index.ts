@@ -58,6 +58,7 @@ export type {
 export type { HandlerOptions } from './resume/handler.ts';
 export type { ViewOptions } from './resume/view-options.ts';
 export type { FeedState, FeedStateDetail, ReaderOptions } from './resume/options.ts';
+export type { FeedReason } from './resume/wake.ts';
 export type { ResumeOptions } from './resume/resume.ts';
 export { resume } from './resume/resume.ts';
 export type {

@@ -73,6 +73,8 @@ export interface FeedContext {
   readonly signal: AbortSignal;
   /** Whether the feed was open before in this reading: what is no feed now may be one again in a while. */
   readonly openedBefore: boolean;
+  /** The feed calls `opened` once its connection stands: opening takes no longer than `openTimeoutMs` then. */
+  opening?(): void;
   /**
    * The connection stands: the state is 'open', and once it has stood for a while, waiting times start anew. May be called
    * again when more is known.

@@ -107,13 +107,13 @@ class Connection<T, E extends FeedEvent<T>> {
     this.#socket = socket;
     // It watches itself then.
     if (idleTimeoutMs !== undefined) context.deadAfter(0);
+    else context.opening?.();
     this.#heard();
     socket.binaryType = 'arraybuffer';
     socket.addEventListener('open', () => this.#attempt(() => this.#open(from)));
     socket.addEventListener('message', ({ data }) => {
       if (this.#over) return;
       this.#heard();
-      context.alive();
       if (typeof data === 'string' || data instanceof ArrayBuffer) this.#waiting.push(data);
       if (this.#waiting.length > maxWaiting) this.#end({});
       this.#wake();
@@ -157,7 +157,10 @@ class Connection<T, E extends FeedEvent<T>> {
     }
     const messages = this.#waiting;
     this.#waiting = [];
-    return messages.length > 0 ? messages.flatMap((message) => this.#read(message)) : undefined;
+    if (messages.length === 0) return undefined;
+    const items = messages.flatMap((message) => this.#read(message));
+    if (items.length === 0) this.#context.alive();
+    return items;
   }
 
   #connect(url: string): FeedSocket {

@@ -8,6 +8,7 @@ import { Breather } from './breather.ts';
 import { Connection } from './connection.ts';
 import { isFinal } from './failures.ts';
 import { Filter } from './filter.ts';
+import { Liveness } from './liveness.ts';
 import type { ReaderOptions } from './options.ts';
 import { type Place, Placer } from './place.ts';
 import { sleep } from './sleep.ts';
@@ -55,6 +56,7 @@ async function readOn<E extends FeedEvent<unknown>>(
     signal.addEventListener('abort', () => resolve(undefined), { once: true }),
   );
   const connection = new Connection(feed, source, {
+    liveness: new Liveness(options),
     stands: () => backoff.opened(),
     about: () => {},
     reopenAfter: (ms) => (backoff.floorMs = ms),

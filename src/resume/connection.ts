@@ -1,12 +1,22 @@
 import { UnsupportedError, quote } from '../errors.ts';
-import type { Feed, FeedContext, FeedEvent, FeedItem, FeedIterator, FeedOpening } from '../feeds/feed.ts';
+import {
+  type Feed,
+  type FeedContext,
+  type FeedEvent,
+  type FeedItem,
+  type FeedIterator,
+  type FeedOpening,
+  isHeartbeat,
+} from '../feeds/feed.ts';
 import type { Offset } from '../offset.ts';
+import type { Liveness } from './liveness.ts';
 
 /** How long a feed that is let go may take to end before the next one is opened without waiting for it, in ms. */
 const lettingGoMs = 1000;
 
 /** What a connection tells whoever reads it. */
 export interface ConnectionHooks {
+  readonly liveness: Liveness;
   /** The feed stands, for the first time since it was opened. */
   stands(): void;
   about(opening: FeedOpening): void;
@@ -51,6 +61,7 @@ export class Connection<E extends FeedEvent<unknown>> {
   /** @throws UnsupportedError where what was given as a feed is none */
   open(from: Offset): void {
     const source = this.#source;
+    this.#hooks.liveness.begin();
     const items = this.#feed(from, this.#context(this.signal));
     if (typeof items?.[Symbol.asyncIterator] !== 'function') {
       throw new UnsupportedError(
@@ -76,11 +87,20 @@ export class Connection<E extends FeedEvent<unknown>> {
     if (!items || signal.aborted) return undefined;
     const atHand = this.ready();
     if (atHand) return atHand;
-    const result = await this.#hooks.until(items.next());
+    const result = await this.#wait(items);
     if (result === undefined || signal.aborted) return undefined;
     if (result.done) return result.value === 'end' ? 'end' : 'dropped';
     this.#isAlive();
     return result.value;
+  }
+
+  async #wait(items: FeedIterator<FeedItem<unknown, E>>) {
+    const { liveness, until } = this.#hooks;
+    liveness.waits();
+    const result = await until(items.next());
+    liveness.done();
+    if (result && !result.done) liveness.heard(isHeartbeat(result.value));
+    return result;
   }
 
   /** A position that was read is recorded. */
@@ -114,6 +134,7 @@ export class Connection<E extends FeedEvent<unknown>> {
   #isAlive(): void {
     if (this.#stands) return;
     this.#stands = this.#stoodBefore = true;
+    this.#hooks.liveness.stands();
     this.#hooks.stands();
   }
 
@@ -127,8 +148,9 @@ export class Connection<E extends FeedEvent<unknown>> {
         this.#isAlive();
         this.#hooks.about(about);
       },
-      alive: () => {},
-      deadAfter: () => {},
+      opening: () => this.#hooks.liveness.opening(),
+      alive: () => signal.aborted || this.#hooks.liveness.heard(true),
+      deadAfter: (ms) => this.#hooks.liveness.limit(ms),
       reopenAfter: (ms) => this.#hooks.reopenAfter(ms),
       onRecorded: (listener) => {
         this.#onRecorded = listener;

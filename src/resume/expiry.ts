@@ -1,73 +1,86 @@
-import type { FeedExpiredError } from '../errors.ts';
+import { FeedChangedError, FeedExpiredError } from '../errors.ts';
 import type { Offset } from '../offset.ts';
-import type { OffsetTracker } from '../tracker/tracker.ts';
 import { isFinal } from './failures.ts';
 import type { ReaderOptions } from './options.ts';
 
-type Policy = ReaderOptions['onExpired'];
+type Policy<E> = 'earliest' | 'latest' | 'none' | 'stop' | ((source: string, error: E) => Offset | Promise<Offset>);
 
-/** What answering an expiry needs of the reader. */
-interface ExpiryHost {
-  isEnded(): boolean;
-  /** Resolves with what the promise does, or with undefined once something has changed. */
-  until<T>(promise: Promise<T>): Promise<T | undefined>;
-  /** Waits before another try. */
-  wait(error: unknown): Promise<void>;
-  /** The store failed in a way that may pass. */
-  storeFails(error: unknown): void;
-  fail(error: unknown): void;
+/** How often in a row a feed may expire. A policy gives the same answer again; a callback may have found a better one. */
+function attemptsOf(policy: Policy<never>): number {
+  if (policy === 'none' || policy === 'stop') return 0;
+  return typeof policy === 'function' ? 5 : 1;
 }
 
-/** Resets a source whose feed has expired where `onExpired` says, which fences the reading and so makes a new one. */
-export class Expiry {
-  /** Expiries since the last event. */
-  count = 0;
-  readonly #tracker: OffsetTracker;
-  readonly #source: string;
-  readonly #policy: Policy;
-  readonly #host: ExpiryHost;
+/** Where to go on. */
+async function whereTo<E>(policy: Policy<E>, source: string, error: E): Promise<Offset> {
+  return typeof policy === 'function' ? policy(source, error) : { kind: policy === 'latest' ? 'latest' : 'earliest' };
+}
 
-  constructor(tracker: OffsetTracker, source: string, policy: Policy, host: ExpiryHost) {
-    this.#tracker = tracker;
+/** What a {@link Restart} needs of the loop. */
+export interface RestartHooks {
+  isEnded(): boolean;
+  until<T>(promise: Promise<T>): Promise<T | undefined>;
+  wait(error: unknown): Promise<void>;
+  fail(error: unknown): void;
+  /** Resets the source, which fences the reading and so makes a new one. */
+  reset(offset: Offset): Promise<void>;
+  /** The store failed in a way that may pass. */
+  storeFails(error: unknown): void;
+}
+
+/** Resets a source where a policy says. */
+export class Restart {
+  readonly #source: string;
+  readonly #hooks: RestartHooks;
+  /** Expiries and changes since the last event. */
+  expiries = 0;
+
+  constructor(source: string, hooks: RestartHooks) {
     this.#source = source;
-    this.#policy = policy;
-    this.#host = host;
+    this.#hooks = hooks;
   }
 
-  async answer(error: FeedExpiredError): Promise<void> {
-    const host = this.#host;
-    const attempt = this.count++;
-    if (attempt >= attemptsOf(this.#policy)) return host.fail(error);
-    if (attempt > 0) await host.wait(error);
+  /** Goes on where `onExpired` or `onFeedChanged` says. */
+  async after(
+    error: FeedExpiredError | FeedChangedError,
+    { onExpired = 'none', onFeedChanged = 'stop' }: ReaderOptions<never>,
+  ): Promise<void> {
+    if (error instanceof FeedChangedError) await this.#goOn(onFeedChanged, error);
+    else await this.#goOn(onExpired, error);
+  }
+
+  async #goOn<E>(policy: Policy<E>, error: E): Promise<void> {
+    const attempt = this.expiries++;
+    if (attempt >= attemptsOf(policy)) return this.#hooks.fail(error);
+    if (attempt > 0) await this.#hooks.wait(error);
+    await this.#at(() => whereTo(policy, this.#source, error));
+  }
+
+  /** Resets the source, however often that has to be tried. */
+  async #at(choose: () => Promise<Offset>): Promise<void> {
     try {
-      const offset = await host.until(whereTo(this.#policy, this.#source, error));
-      while (offset && !host.isEnded() && !(await this.#reset(offset)));
+      const offset = await this.#hooks.until(choose());
+      while (offset && !this.#hooks.isEnded() && !(await this.#reset(offset)));
     } catch (failure) {
-      host.fail(failure);
+      this.#hooks.fail(failure);
     }
   }
 
   /** @returns false where it failed and may be tried again */
   async #reset(offset: Offset): Promise<boolean> {
     try {
-      await this.#host.until(this.#tracker.reset(this.#source, offset));
+      await this.#hooks.until(this.#hooks.reset(offset));
       return true;
     } catch (error) {
       if (isFinal(error)) throw error;
-      this.#host.storeFails(error);
-      await this.#host.wait(error);
+      this.#hooks.storeFails(error);
+      await this.#hooks.wait(error);
       return false;
     }
   }
 }
 
-/** How often in a row a feed may expire. A policy gives the same answer again; a callback may have found a better one. */
-function attemptsOf(policy: Policy = 'none'): number {
-  if (policy === 'none') return 0;
-  return typeof policy === 'function' ? 5 : 1;
-}
-
-/** Where to go on. */
-async function whereTo(policy: Policy, source: string, error: FeedExpiredError): Promise<Offset> {
-  return typeof policy === 'function' ? policy(source, error) : { kind: policy === 'latest' ? 'latest' : 'earliest' };
+/** Whether the place is no longer one of the feed's. */
+export function isLost(error: unknown): error is FeedExpiredError | FeedChangedError {
+  return error instanceof FeedExpiredError || error instanceof FeedChangedError;
 }

@@ -1,8 +1,29 @@
 import { OffsetError, SerializationError } from '../errors.ts';
+import { FeedError } from '../feeds/feed-error.ts';
+import type { Reading } from '../tracker/types.ts';
+import type { ReaderOptions } from './options.ts';
 
 /** Whether trying again is of no use. What others throw, like a network error, may pass. */
 export function isFinal(error: unknown): boolean {
   return error instanceof OffsetError && !('retryable' in error && error.retryable);
+}
+
+/** Whether another try may help. What a server refuses is the application's to judge; what came of no answer may pass. */
+export function mayPass(error: unknown, attempt: number, { retry }: ReaderOptions<never>): boolean {
+  const refused = error instanceof FeedError && error.status !== undefined;
+  return retry && refused ? retry(error, attempt) : !isFinal(error);
+}
+
+/** Closes a reading, which commits what is pending. */
+export async function endReading(reading: Reading | undefined, patience: StorePatience): Promise<void> {
+  try {
+    await reading?.close();
+  } catch (error) {
+    // A tracker that was closed has committed already. What may pass the tracker tries again by itself.
+    const isClosed = error instanceof OffsetError && error.code === 'closed';
+    if (isClosed || patience.goesOn) return;
+    throw error;
+  }
 }
 
 /** How long a store may fail before a reading ends, or goes on without it. */
@@ -14,10 +35,15 @@ export class StorePatience {
   #last: unknown;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(policy: 'stop' | 'continue', timeoutMs: number, end: (error: unknown) => void) {
-    this.#policy = policy;
-    this.#timeoutMs = timeoutMs;
+  constructor(options: ReaderOptions<never>, end: (error: unknown) => void) {
+    this.#policy = options.onStoreFailure ?? 'stop';
+    this.#timeoutMs = options.storeTimeoutMs ?? 30_000;
     this.#end = end;
+  }
+
+  /** Whether a failure of the store does not end the reading. */
+  get goesOn(): boolean {
+    return this.#policy === 'continue';
   }
 
   /** Whether to read on without the store: it has failed for too long, or for good, and that is what is wanted. */

@@ -16,6 +16,7 @@ export class Filter {
   /** The last opaque offsets, in a ring: one is added for each event, and looked for only after an opening. */
   readonly #seen: string[] = [];
   #added = 0;
+  #openedBefore = false;
   /** Whether nothing new has come since the feed was opened. */
   #first = true;
 
@@ -36,19 +37,33 @@ export class Filter {
     return this.#place;
   }
 
+  /** Whether the place is after a feed's newest event, which cannot be. */
+  isBehind(head: Offset): boolean {
+    const compared = this.#order(head);
+    return compared !== undefined && compared < 0;
+  }
+
   opened(): void {
+    if (this.#place.kind === 'latest' && this.#openedBefore) {
+      this.#warn(
+        'latest-not-pinned',
+        "the feed starts at 'latest' and dropped before it said where that is: what came meanwhile is skipped. Have it " +
+          'tell its newest offset as it opens, or send a heartbeat with an offset',
+      );
+    }
+    this.#openedBefore = true;
     this.#first = true;
   }
 
   /** Whether an item is after the place, which it moves then. */
   takes<E extends FeedEvent<unknown>>(item: FeedItem<unknown, E>): boolean {
     const { offset } = item;
-    if (isHeartbeat(item)) return offset !== undefined && this.#moves(offset);
+    if (isHeartbeat(item)) return offset !== undefined && this.moves(offset);
     return offset === undefined || this.#isNew(offset);
   }
 
   /** Whether a heartbeat's offset moves the place. */
-  #moves(offset: Offset): boolean {
+  moves(offset: Offset): boolean {
     const compared = this.#order(offset);
     const isNew =
       compared === undefined ? !(offset.kind === 'custom' && this.#seen.includes(offset.value)) : compared > 0;

@@ -1,11 +1,18 @@
+import type { FeedHeartbeat, FeedItem } from '../feeds/feed.ts';
 import type { Offset } from '../offset.ts';
 import type { Runs } from '../tracker/runs.ts';
+
+/** After how long without an item it is doubtful where a server began, in ms. */
+const doubtfulMs = 400;
 
 /** What one `resume` tells the subscribers of its tracker. */
 export class News {
   readonly #runs: Runs;
   readonly #source: string;
   readonly #warned = new Set<string>();
+  /** Whether anything has come. */
+  #arrived = false;
+  #doubt: ReturnType<typeof setTimeout> | undefined;
 
   constructor(runs: Runs, source: string) {
     this.#runs = runs;
@@ -16,8 +23,25 @@ export class News {
   readonly warn = (code: string, message: string): void => {
     if (this.#warned.has(code)) return;
     this.#warned.add(code);
-    this.#runs.tell({ type: 'warning', source: this.#source, code, message });
+    // A server that sends something at once knows where to start without a word; only one that sends nothing is doubtful.
+    if (code !== 'earliest-not-told') this.#tell(code, message);
+    else this.#doubt = setTimeout(() => this.#arrived || this.#tell(code, message), doubtfulMs);
   };
+
+  #tell(code: string, message: string): void {
+    this.#runs.tell({ type: 'warning', source: this.#source, code, message });
+    if (inDevelopment()) console.warn(`tidemark: ${code}: ${message}`);
+  }
+
+  heard(item: FeedItem<unknown>): void {
+    this.#arrived = true;
+    const { upToDate, head } = item as FeedHeartbeat;
+    if (upToDate || head) this.progress(head, upToDate === true);
+  }
+
+  end(): void {
+    clearTimeout(this.#doubt);
+  }
 
   skipped(offset: Offset | undefined, error: unknown): void {
     this.#runs.tell({ type: 'skipped', source: this.#source, offset, error });
@@ -25,5 +49,16 @@ export class News {
 
   progress(head: Offset | undefined, upToDate: boolean): void {
     this.#runs.progress(this.#source, head, upToDate);
+  }
+}
+
+// Bundlers replace the expression as a whole; without one a browser has no `process`.
+declare const process: { readonly env: { readonly NODE_ENV?: string } };
+
+function inDevelopment(): boolean {
+  try {
+    return process.env.NODE_ENV !== 'production';
+  } catch {
+    return false;
   }
 }

@@ -1,5 +1,6 @@
-import type { FeedExpiredError } from '../errors.ts';
+import type { FeedChangedError, FeedExpiredError } from '../errors.ts';
 import type { Offset } from '../offset.ts';
+import type { FeedReason } from './wake.ts';
 
 /**
  * - 'connecting': the feed is being opened.
@@ -16,6 +17,8 @@ export interface FeedStateDetail {
   readonly attempt: number;
   /** Why the feed is tried again or closed, where that was an error. */
   readonly error?: unknown;
+  /** Why a connection that looked open was taken for dead. */
+  readonly reason?: FeedReason;
   /** How long until the feed is reopened, in ms; undefined where nobody knows. */
   readonly retryInMs?: number;
 }
@@ -33,6 +36,15 @@ export interface ReaderOptions<E = unknown> {
     | 'latest'
     | 'none'
     | ((source: string, error: FeedExpiredError) => Offset | Promise<Offset>);
+  /**
+   * Where to go on when the log behind the feed is another one than the recorded offset belongs to: its id changed, or its
+   * newest event is before the offset. Default 'stop': the reading rejects with the FeedChangedError.
+   */
+  readonly onFeedChanged?:
+    | 'earliest'
+    | 'latest'
+    | 'stop'
+    | ((source: string, error: FeedChangedError) => Offset | Promise<Offset>);
   /** Told whenever the state of the connection changes, so that a page can show it. */
   readonly onState?: (state: FeedState, detail: FeedStateDetail) => void;
   /**
@@ -66,6 +78,14 @@ export interface ReaderOptions<E = unknown> {
   readonly minDelayMs?: number;
   /** Where the doubling ends, in ms; default 30,000. */
   readonly maxDelayMs?: number;
+  /** How long opening the feed may take, in ms, where the feed tells when it stands; 0: for ever. Default 10,000. */
+  readonly openTimeoutMs?: number;
+  /**
+   * How long the feed may be silent before its connection is taken for dead and opened again at the place, in ms; 0: for
+   * ever. Default: three times the longest silence, once two heartbeats, or events in a steady rhythm, have been seen. A
+   * feed with a limit of its own goes by that.
+   */
+  readonly idleTimeoutMs?: number;
   /** From 0 up to 1; default `Math.random`. */
   readonly random?: () => number;
   /** Whether to begin a new epoch as the reading starts, so that no older reading counts any more. Default false. */

@@ -1,6 +1,6 @@
-import { FeedExpiredError, FencedError, OffsetError } from '../errors.ts';
+import { FencedError, OffsetError } from '../errors.ts';
 import { FeedError } from '../feeds/feed-error.ts';
-import type { Feed, FeedEvent, FeedHeartbeat, FeedItem } from '../feeds/feed.ts';
+import type { Feed, FeedEvent, FeedItem, FeedOpening } from '../feeds/feed.ts';
 import type { Offset } from '../offset.ts';
 import type { Turn } from '../tabs/turn.ts';
 import type { OffsetTracker } from '../tracker/tracker.ts';
@@ -8,15 +8,18 @@ import type { Reading, RecordOutcome, Role } from '../tracker/types.ts';
 import { Backoff } from './backoff.ts';
 import { Breather } from './breather.ts';
 import { Connection } from './connection.ts';
+import { beginReading } from './beginning.ts';
 import { awaitEnd, formerLoops } from './endings.ts';
 import type { Delivery } from './delivery.ts';
 import { takeTurns } from './exclusive.ts';
-import { Expiry } from './expiry.ts';
-import { StorePatience, isFinal } from './failures.ts';
+import { Restart, isLost } from './expiry.ts';
+import { StorePatience, endReading, isFinal, mayPass } from './failures.ts';
 import { Filter } from './filter.ts';
+import { checkIdentity, pinOf } from './identity.ts';
+import { Liveness } from './liveness.ts';
 import { News } from './news.ts';
-import { onOnline } from './online.ts';
 import type { FeedState, FeedStateDetail, ReaderOptions } from './options.ts';
+import { type FeedReason, deathOf, watchOver, whileAway } from './wake.ts';
 
 /** Keeps a reading and a feed together: opens the feed where the reading is, again and again. */
 export class Reader<E extends FeedEvent<unknown>> {
@@ -35,10 +38,13 @@ export class Reader<E extends FeedEvent<unknown>> {
   #stale = false;
   #filter: Filter | undefined;
   readonly #connection: Connection<E>;
+  readonly #liveness: Liveness;
+  #dead: Omit<FeedStateDetail, 'attempt'> | undefined;
+  #restless = false;
   #held = false;
   #ended = false;
   #failure: { readonly error: unknown } | undefined;
-  readonly #expiry: Expiry;
+  readonly #restart: Restart;
   #wake: (() => void) | undefined;
   #watched: Promise<unknown> | undefined;
   #turn: Turn | undefined;
@@ -54,22 +60,23 @@ export class Reader<E extends FeedEvent<unknown>> {
     this.news = new News(tracker.runs, source);
     const { minDelayMs = 1000, maxDelayMs = 30_000, random = Math.random } = options;
     this.#backoff = new Backoff({ minDelayMs, maxDelayMs, random, now: Date.now });
-    const fail = (error: unknown): void => this.fail(error);
-    const { onStoreFailure = 'stop', storeTimeoutMs = 30_000 } = options;
-    this.#patience = new StorePatience(onStoreFailure, storeTimeoutMs, fail);
-    this.#expiry = new Expiry(tracker, source, options.onExpired, {
+    this.#patience = new StorePatience(options, (error) => this.fail(error));
+    this.#restart = new Restart(source, {
       isEnded: () => this.ended,
       until: (promise) => this.until(promise),
       wait: (error) => this.#wait(error),
+      fail: (error) => this.fail(error),
+      reset: (offset) => tracker.reset(source, offset),
       storeFails: (error) => this.#patience.fails(error),
-      fail,
     });
+    this.#liveness = new Liveness(options);
     this.#connection = new Connection(feed, source, {
+      liveness: this.#liveness,
       stands: () => {
         this.#backoff.opened();
         this.#state('open');
       },
-      about: ({ head }) => head && this.news.progress(head, false),
+      about: (opening) => this.#learn(opening),
       reopenAfter: (ms) => (this.#backoff.floorMs = ms),
       warn: this.news.warn,
       until: (promise) => this.until(promise),
@@ -182,25 +189,15 @@ export class Reader<E extends FeedEvent<unknown>> {
     this.#ended = true;
     this.#life.abort();
     try {
-      await Promise.all([this.#closeReading(), this.#connection.close()]);
+      await Promise.all([endReading(this.#reading ?? this.#former, this.#patience), this.#connection.close()]);
     } finally {
       // Not before the commit, so that the next reader starts after it.
       this.#turn?.close();
       this.#patience.works();
+      this.news.end();
       this.#detach?.();
       this.#stopped?.();
       if (began) this.#state('closed', this.#failure);
-    }
-  }
-
-  async #closeReading(): Promise<void> {
-    try {
-      await (this.#reading ?? this.#former)?.close();
-    } catch (error) {
-      // A tracker that was closed has committed already. What may pass the tracker tries again by itself.
-      const isClosed = error instanceof OffsetError && error.code === 'closed';
-      if (isClosed || this.#patience.without || this.#options.onStoreFailure === 'continue') return;
-      throw error;
     }
   }
 
@@ -212,16 +209,45 @@ export class Reader<E extends FeedEvent<unknown>> {
       await this.#connection.close();
       if (item === 'end') this.#ended = true;
       if (item === 'dropped') await this.#wait();
+      else if (item === undefined) await this.#revive();
       return undefined;
     }
     return item;
   }
 
+  #die(reason: FeedReason, ms: number): void {
+    const dead = deathOf(reason, this.#source, ms);
+    if (!dead.error && this.#restless) return this.#wake?.();
+    if (this.#dead || !this.#connection.isOpen) return;
+    this.#dead = dead;
+    this.#interrupt();
+  }
+
+  #learn(opening: FeedOpening): void {
+    const filter = this.#filter;
+    if (!filter || this.#dead) return;
+    const error = checkIdentity(opening, filter, this.#source, this.#tracker.runs);
+    if (error) this.#dead = { error };
+    if (error) return this.#interrupt();
+    const pin = pinOf(filter, opening.head);
+    if (pin && this.#reading) this.watch(this.#reading.record(pin, { heartbeat: true }), pin);
+    if (opening.head) this.news.progress(opening.head, false);
+  }
+
+  /** Goes on after the connection was taken for dead: at once where this side woke, else after a while. */
+  async #revive(): Promise<void> {
+    const dead = this.#dead;
+    this.#dead = undefined;
+    if (!dead || this.#held) return;
+    if (isLost(dead.error)) await this.#restart.after(dead.error, this.#options);
+    else if (dead.error) await this.#wait(dead.error, dead);
+    else this.#state('retrying', { ...dead, retryInMs: 0 });
+  }
+
   /** Whether an item is after the place. */
   #takes(item: FeedItem<unknown, E>): boolean {
-    this.#backoff.attempt = this.#expiry.count = 0;
-    const { upToDate, head } = item as FeedHeartbeat;
-    if (upToDate || head) this.news.progress(head, upToDate === true);
+    this.#backoff.attempt = this.#restart.expiries = 0;
+    this.news.heard(item);
     return this.#filter?.takes(item) !== false;
   }
 
@@ -246,21 +272,9 @@ export class Reader<E extends FeedEvent<unknown>> {
     const { exclusive = false, fence = exclusive } = this.#options;
     this.#former = this.#reading ?? this.#former;
     this.#reading = undefined;
-    const begun = this.#patience.without ? tracker.readBlind(source) : tracker.read(source, { fence });
-    // One that nobody waits for any more.
-    const release = (reading: Reading): void => void (signal.aborted && reading.close().catch(() => {}));
-    begun.then(release, () => {});
-    let reading: Reading | undefined;
-    try {
-      reading = await this.until(begun);
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#patience.fails(error);
-      if (this.#patience.without) return this.#read(signal);
-      throw error;
-    }
+    const until = this.until.bind(this);
+    const reading = await beginReading(tracker, source, { fence, patience: this.#patience, signal, until });
     if (!reading || signal.aborted) return;
-    if (!this.#patience.without) this.#patience.works();
     this.#reading = reading;
     this.#former = undefined;
     this.#stale = false;
@@ -291,29 +305,21 @@ export class Reader<E extends FeedEvent<unknown>> {
     const meant = !this.#connection.signal.aborted;
     await this.#connection.close();
     if (!meant || this.ended) return;
-    const { retry } = this.#options;
-    // What a server refuses is the application's to judge; what came of no answer may pass.
-    const refused = error instanceof FeedError && error.status !== undefined;
-    const again = retry && refused ? retry(error, this.#backoff.attempt) : !isFinal(error);
-    if (error instanceof FeedExpiredError) await this.#expiry.answer(error);
-    else if (again) await this.#wait(error);
+    if (isLost(error)) await this.#restart.after(error, this.#options);
+    else if (mayPass(error, this.#backoff.attempt, this.#options)) await this.#wait(error);
     else this.fail(error);
   }
 
-  async #wait(error?: unknown): Promise<void> {
+  async #wait(error?: unknown, dead?: Omit<FeedStateDetail, 'attempt'>): Promise<void> {
     if (this.ended) return;
     const retryAfterMs = error instanceof FeedError ? error.retryAfterMs : undefined;
     const retryInMs = this.#backoff.next(retryAfterMs);
-    this.#state('retrying', { ...(error !== undefined && { error }), retryInMs });
-    const stop = retryAfterMs === undefined ? onOnline(() => this.#wake?.()) : undefined;
-    await this.#sleep(retryInMs);
-    stop?.();
-  }
-
-  async #sleep(ms: number): Promise<void> {
+    this.#state('retrying', { ...dead, ...(error !== undefined && { error }), retryInMs });
+    this.#restless = retryAfterMs === undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    await this.until(new Promise<void>((resolve) => (timer = setTimeout(resolve, ms))));
+    await this.until(new Promise<void>((resolve) => (timer = setTimeout(resolve, retryInMs))));
     clearTimeout(timer);
+    this.#restless = false;
   }
 
   #state(state: FeedState, detail?: Omit<FeedStateDetail, 'attempt'>): void {
@@ -330,14 +336,11 @@ export class Reader<E extends FeedEvent<unknown>> {
     this.#wake?.();
   }
 
-  #hold(): void {
-    this.#held = true;
-    this.#interrupt();
-  }
-
-  #go(): void {
-    if (!this.#held) return;
-    this.#held = false;
+  /** Lets the connection go, until it may be opened again. */
+  #hold(held: boolean): void {
+    if (!held && !this.#held) return;
+    this.#held = held;
+    if (held) this.#connection.abort();
     this.#wake?.();
   }
 
@@ -359,6 +362,7 @@ export class Reader<E extends FeedEvent<unknown>> {
       failed: (error) => this.#patience.fails(error),
       committed: () => this.#patience.works(),
     });
+    watchOver(this.#liveness, listening.signal, (reason, ms) => this.#die(reason, ms));
     this.#detach = () => {
       listening.abort();
       detach();
@@ -366,27 +370,22 @@ export class Reader<E extends FeedEvent<unknown>> {
     const { signal } = this.#options;
     if (signal?.aborted) this.stop();
     signal?.addEventListener('abort', () => this.stop(), { signal: listening.signal });
-    if (this.#options.exclusive) {
-      this.#takeTurns(this.#options.takeoverAfterMs ?? 10_000);
-    } else if (typeof document !== 'undefined') {
-      // An open connection keeps a page out of the back/forward cache.
-      addEventListener('pagehide', () => this.#hold(), { signal: listening.signal });
-      addEventListener('pageshow', () => this.#go(), { signal: listening.signal });
-    }
+    if (this.#options.exclusive) this.#takeTurns(this.#options.takeoverAfterMs ?? 10_000);
+    else whileAway(listening.signal, (away) => this.#hold(away));
   }
 
   #takeTurns(takeoverAfterMs: number): void {
-    this.#hold();
+    this.#hold(true);
     try {
       this.#turn = takeTurns(this.#tracker.store, this.#source, takeoverAfterMs, {
         take: () => {
           this.#setRole('reader');
-          this.#go();
+          this.#hold(false);
         },
         lose: () => {
           this.#stale = true;
           this.#life.abort();
-          this.#hold();
+          this.#hold(true);
           if (!this.#ended) this.#setRole('waiting');
         },
         fail: (error) => this.fail(error),

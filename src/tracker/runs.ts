@@ -35,6 +35,19 @@ export class Runs {
     position.tell('role', 'local');
   }
 
+  /** Which log the source's offset belongs to. */
+  feedOf(source: string): string | undefined {
+    return this.#positions.get(source)?.feed;
+  }
+
+  /** The feed told its id, which goes with what is recorded from now on. */
+  identify(source: string, feedId: string): void {
+    const position = this.#positions.get(source);
+    if (!position || position.resetting || position.feed === feedId) return;
+    position.feed = feedId;
+    position.changed();
+  }
+
   /** The feed told where its head is, or that it has nothing more. */
   progress(source: string, head: Offset | undefined, upToDate: boolean): void {
     const position = this.#positions.get(source);

@@ -79,6 +79,7 @@ class Connection<T> implements FeedIterator<SseItem<T | string>> {
     this.#stream = new EventStream(maxEventLength, (ms) => context.reopenAfter(ms));
     // It watches itself then.
     if (idleTimeoutMs !== undefined) context.deadAfter(0);
+    else context.opening?.();
   }
 
   next(): Promise<Result<T>> {
@@ -128,13 +129,13 @@ class Connection<T> implements FeedIterator<SseItem<T | string>> {
   /** @returns undefined where the feed has ended */
   async #open(): Promise<BodyReader | undefined> {
     const { errors, signal } = this.#http;
+    if (this.#id === undefined && typeof this.#options.body !== 'function') warnUntold(this.#from, this.#context);
     const response = await this.#ask();
     check(response, errors, this.#id ?? '', this.#context);
     if (response.status === 204) return undefined;
     const bytes = readerOf(response.body, signal, errors);
     const offsetOf = (id: string) => this.#items.offsetOf(id, { id, type: 'message', data: '' });
     this.#context.opened(openingOf(response, this.#options, { offsetOf, errors }));
-    if (this.#id === undefined && typeof this.#options.body !== 'function') warnUntold(this.#from, this.#context);
     return bytes;
   }
 

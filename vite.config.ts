@@ -33,23 +33,49 @@ function sources() {
   });
 }
 
+/** What tests import beside the package's own dependencies. */
+const frameworks = ['react', 'react-dom', 'react-dom/client'];
+
+type TestProject = NonNullable<TestProjectInlineConfiguration['test']> & {
+  readonly alias?: readonly { readonly find: RegExp; readonly replacement: string }[];
+};
+
 // One after another, by groupOrder: each has the whole machine, so that no browser starves beside another.
 async function projects(): Promise<TestProjectInlineConfiguration[]> {
   return [
     { name: 'node', include: unit, exclude: [inBrowsersOnly] },
     ...(await browsers()),
+    ...(await react18()),
     { name: 'workerd', include: ['test/workerd/**/*.test.ts'] },
     { name: 'readme', include: ['test/readme/**/*.test.ts'] },
     { name: 'consumers', include: ['test/consumers/**/*.test.ts'], globalSetup: 'test/consumers/pack.ts' },
     { name: 'tabs', include: ['test/tabs/**/*.test.ts'], fileParallelism: false, testTimeout: 60_000 },
     { name: 'crash', include: ['test/crash/**/*.test.ts'], fileParallelism: false },
     { name: 'e2e', include: ['test/e2e/**/*.test.ts'], fileParallelism: false, testTimeout: 600_000 },
-  ].map((test, groupOrder) => ({
+  ].map(({ alias = [], ...test }: TestProject, groupOrder) => ({
     extends: true,
+    resolve: { alias: [...alias] },
     // A dependency that is met only while tests run would reload the page under them.
-    optimizeDeps: { include: [...Object.keys(manifest.dependencies), 'fast-check'] },
+    optimizeDeps: { include: [...Object.keys(manifest.dependencies), 'fast-check', ...frameworks] },
     test: { ...test, sequence: { groupOrder } },
   }));
+}
+
+/** The tests of the React hooks once more, with the lowest React; what they import as `react` is that one. */
+async function react18(): Promise<TestProject[]> {
+  const chromium = (await browsers()).find(({ browser }) => browser.instances.some(({ name }) => name === 'chromium'));
+  if (!chromium) return [];
+  const { provider } = chromium.browser;
+  const instances = [{ browser: 'chromium' as const, name: 'react-18' }];
+  return [
+    {
+      name: 'in chromium, with React 18',
+      include: ['test/unit/react/*.browser.test.ts'],
+      env: { VITE_REACT: '18' },
+      alias: [{ find: /^react(-dom)?(?=$|\/)/, replacement: 'react$1-18' }],
+      browser: { enabled: true, headless: true, screenshotFailures: false, provider, instances },
+    },
+  ];
 }
 
 async function browsers() {

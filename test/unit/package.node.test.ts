@@ -25,6 +25,10 @@ const parts: Record<string, { readonly folders: RegExp; readonly packages: RegEx
   './d1': { folders: /^src\/stores\/(d1|sql-text)/, packages: /^superjson$/ },
   './file': { folders: /^src\/stores\/file\//, packages: /^(superjson$|node:)/ },
   './postgres': { folders: /^src\/stores\/(postgres\/|sql-text)/, packages: /^superjson$/ },
+  './react': {
+    folders: /^src\/(react|resume|feeds|tabs|tracker)\//,
+    packages: /^(react|eventsource-parser|superjson)$/,
+  },
   './sqlite': { folders: /^src\/stores\/sql/, packages: /^superjson$/ },
   './testing': { folders: /^src\/testing\//, packages: /^$/ },
 };

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import manifest from '../../package.json' with { type: 'json' };
@@ -7,12 +7,13 @@ const root = join(import.meta.dirname, '../..');
 /** Inside the project, so that imports and types resolve as anywhere in it; git-ignored. */
 const folder = join(import.meta.dirname, '.blocks');
 
-/** A fenced code block of the README. Its info string says what it is written in and where it runs: "ts browser". */
+/** A fenced code block of the README or of a page in docs. Its info string says what it is written in and where it runs: "ts browser". */
 export interface Block {
   readonly language: string;
   readonly place: string;
   readonly code: string;
-  /** The heading it stands under. */
+  /** The page, from the project's root, and the heading it stands under. */
+  readonly page: string;
   readonly heading: string;
   readonly file: string;
 }
@@ -20,26 +21,50 @@ export interface Block {
 export function readBlocks(): Block[] {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
+  return pages().flatMap(blocksOf);
+}
+
+/** The README, and each page in docs, so that a new one is run from its first day. */
+function pages(): string[] {
+  const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' });
+  const found = docs.filter((file) => file.endsWith('.md')).map((file) => `docs/${file.replaceAll('\\', '/')}`);
+  return ['README.md', ...found.sort()];
+}
+
+function blocksOf(page: string): Block[] {
   const blocks: Block[] = [];
   let heading = '';
-  const text = readFileSync(join(root, 'README.md'), 'utf8');
+  const text = readFileSync(join(root, page), 'utf8');
+  // The README's blocks have no prefix.
+  const prefix = page === 'README.md' ? '' : `${slug(page.replace(/\.md$/, ''))}-`;
   for (const match of text.matchAll(/^#+ (?<heading>.*)$|^```(?<info>.+)\n(?<code>[^]*?)^```$/gm)) {
     const { info, code = '' } = match.groups ?? {};
     heading = match.groups?.heading ?? heading;
     if (info === undefined) continue;
     const [language = '', place = ''] = info.split(' ');
-    const file = join(folder, `${blocks.length}-${heading.replace(/\W+/g, '-').toLowerCase()}.${language}`);
+    const file = join(folder, `${prefix}${blocks.length}-${slug(heading)}.${language}`);
     // A block without imports is a module too: each stands for itself.
-    writeFileSync(file, language === 'ts' ? `${code}\nexport {};\n` : code);
-    blocks.push({ language, place, code, heading, file });
+    writeFileSync(file, language.startsWith('ts') ? `${code}\nexport {};\n` : code);
+    blocks.push({ language, place, code, page, heading, file });
   }
   return blocks;
+}
+
+function slug(text: string): string {
+  return text.replace(/\W+/g, '-').toLowerCase();
 }
 
 /** One file of JavaScript that runs in a browser, a Worker or Node. */
 export async function bundle(file: string, platform: 'browser' | 'node'): Promise<string> {
   const external = [/^(node|cloudflare):/, 'better-sqlite3', 'pg'];
-  const build = await rolldown({ input: file, platform, resolve: { alias: sources() }, external });
+  const build = await rolldown({
+    input: file,
+    platform,
+    resolve: { alias: sources() },
+    external,
+    // Frameworks ask for it, and a page has no process.
+    ...(platform === 'browser' && { transform: { define: { 'process.env.NODE_ENV': '"production"' } } }),
+  });
   const { output } = await build.generate({ format: 'esm', codeSplitting: false });
   return output[0].code;
 }

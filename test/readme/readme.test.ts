@@ -40,10 +40,20 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test('every code block of the README is of a kind that is run here', () => {
-  const kinds = ['sh ', 'ts browser', 'ts worker', 'ts node', 'ts sqlite', 'ts postgres', 'ts vitest', 'json '];
-  for (const { language, place, heading } of blocks) {
-    expect(kinds, `the block under "${heading}"`).toContain(`${language} ${place}`);
+test('every code block of the manual is of a kind that is run here', () => {
+  const kinds = [
+    'sh ',
+    'ts browser',
+    'tsx browser',
+    'ts worker',
+    'ts node',
+    'ts sqlite',
+    'ts postgres',
+    'ts vitest',
+    'json ',
+  ];
+  for (const { language, place, page: at, heading } of blocks) {
+    expect(kinds, `the block under "${heading}" of ${at}`).toContain(`${language} ${place}`);
   }
 });
 
@@ -53,7 +63,9 @@ test('every TypeScript block passes the type check', async () => {
   await expect(checked.catch((error: { stdout: string }) => error.stdout)).resolves.toMatchObject({ stdout: '' });
 });
 
-describe.each(of('ts', 'browser'))('in a page, the code under "$heading"', (block) => {
+const inPages = [...of('ts', 'browser'), ...of('tsx', 'browser')];
+
+describe.each(inPages)('in a page, the code under "$heading" of $page', (block) => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await open(wantedEngines()[0] ?? 'chromium');
@@ -68,7 +80,7 @@ describe.each(of('ts', 'browser'))('in a page, the code under "$heading"', (bloc
         localStorage.setItem('seen', (localStorage.getItem('seen') ?? '') + event.n + ' ');
       };
       Object.assign(globalThis, { show: note, showNote: note, showConnection() {} });`;
-    page = `<!doctype html><title>A page</title><script>${yours}</script><script type="module">${await bundle(block.file, 'browser')}</script>`;
+    page = `<!doctype html><title>A page</title><main></main>${/\bconst output\b/.test(block.code) ? '<output></output>' : ''}<script>${yours}</script><script type="module">${await bundle(block.file, 'browser')}</script>`;
     const tab = await browser.newTab(origin);
     const seen = async (): Promise<number[]> => {
       const text = await tab.eval(() => localStorage.getItem('seen') ?? '');
@@ -77,6 +89,11 @@ describe.each(of('ts', 'browser'))('in a page, the code under "$heading"', (bloc
     await expect.poll(async () => (await seen()).length).toBeGreaterThan(100);
     await tab.reload();
     const before = (await seen()).length;
+    // What a framework renders follows what is recorded.
+    if (/\boutput\b/.test(block.code)) {
+      const shown = (): Promise<string> => tab.eval(() => document.querySelector('output')?.textContent ?? '');
+      await expect.poll(async () => Number(/_(\d+)$/.exec(await shown())?.[1] ?? 0)).toBeGreaterThan(before);
+    }
     await expect.poll(async () => (await seen()).length).toBeGreaterThan(before + 100);
     const numbers = new Set(await seen());
     // Several at once finish in any order: what is still in flight comes a moment later.

@@ -223,9 +223,9 @@ test('`useOffset` shows what is recorded and committed, and renders no more than
   };
   render(newRoot(), Show, {});
   expect(shown.at(-1)?.recorded).toBe(undefined);
-  await using reading = await tracker.read('orders');
+  const reading = await tracker.read('orders');
   await reading.record(Offset.sequence(7));
-  await reading.commit();
+  await reading.close();
   await expect.poll(() => shown.at(-1)?.committed).toEqual(Offset.sequence(7));
   expect(shown.at(-1)).toBe(tracker.status('orders'));
   const { length } = shown;
@@ -245,9 +245,9 @@ test("React's own hook over `subscribe` and `status` does not loop", async () =>
     return createElement('p', null, String(status.epoch));
   };
   render(newRoot(), Show, {});
-  await using reading = await tracker.read('orders');
+  const reading = await tracker.read('orders');
   await reading.record(Offset.sequence(1));
-  await reading.commit();
+  await reading.close();
   for (let i = 0; i < 20; i++) await turn();
   expect(renders).toBeGreaterThan(0);
   expect(renders).toBeLessThan(40);

@@ -225,12 +225,13 @@ test('`useOffset` shows what is recorded and committed, and renders no more than
   expect(shown.at(-1)?.recorded).toBe(undefined);
   const reading = await tracker.read('orders');
   await reading.record(Offset.sequence(7));
-  await reading.close();
+  await reading.commit();
   await expect.poll(() => shown.at(-1)?.committed).toEqual(Offset.sequence(7));
   expect(shown.at(-1)).toBe(tracker.status('orders'));
   const { length } = shown;
   for (let i = 0; i < 20; i++) await turn();
   expect(shown).toHaveLength(length);
+  await reading.close();
 });
 
 test("React's own hook over `subscribe` and `status` does not loop", async () => {
@@ -247,8 +248,9 @@ test("React's own hook over `subscribe` and `status` does not loop", async () =>
   render(newRoot(), Show, {});
   const reading = await tracker.read('orders');
   await reading.record(Offset.sequence(1));
-  await reading.close();
+  await reading.commit();
   for (let i = 0; i < 20; i++) await turn();
   expect(renders).toBeGreaterThan(0);
   expect(renders).toBeLessThan(40);
+  await reading.close();
 });

@@ -30,6 +30,7 @@ const parts: Record<string, { readonly folders: RegExp; readonly packages: RegEx
     packages: /^(react|eventsource-parser|superjson)$/,
   },
   './sqlite': { folders: /^src\/stores\/sql/, packages: /^superjson$/ },
+  './serve': { folders: /^src\/(serve|feeds)\//, packages: /^$/ },
   './testing': { folders: /^src\/testing\//, packages: /^$/ },
 };
 const core = /^src\/[\w-]+\.ts$/;

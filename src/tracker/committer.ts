@@ -4,13 +4,11 @@ import { Cycle } from './cycle.ts';
 import { guard } from './listeners.ts';
 import type { PageLife } from './page-life.ts';
 import type { Position } from './position.ts';
+import { Retry } from './retry.ts';
 import type { Rules } from './rules.ts';
 import { SingleFlight } from './single-flight.ts';
 import type { Triggers } from './strategy.ts';
 import type { CommitOutcome, RecordOutcome } from './types.ts';
-
-/** A commit that failed and may succeed later is tried again after this long, in ms; doubled each time, up to the second. */
-const retryDelays = [1000, 30_000] as const;
 
 /** Microtasks that a commit waits for at most while each of them brings another record: a loop over what is at hand. */
 const gatherTurns = 16;
@@ -51,10 +49,7 @@ export class Committer {
   /** Whether the next write waits for records of the same turn; how many have come. */
   #gathering = false;
   #gathered = 0;
-  #attempt = 0;
-  #retryAt = 0;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  #armedAt = -1;
+  readonly #retry: Retry;
   /** Positions whose last commit failed, to be written at the next try. */
   readonly #owed = new Set<Position>();
 
@@ -63,6 +58,7 @@ export class Committer {
     this.#triggers = triggers;
     this.#host = host;
     this.#flight = new SingleFlight(rules.now);
+    this.#retry = new Retry(rules.now, () => this.#schedule());
   }
 
   /** Something was recorded: commits it where the strategy says so. @param count of events */
@@ -93,8 +89,8 @@ export class Committer {
       position.cycle = cycle = new Cycle(position.life);
       this.#asked.set(position, cycle);
     }
-    if (this.#retry === undefined || atOnce) this.#schedule();
-    else this.#wait();
+    if (!this.#retry.pending || atOnce) this.#schedule();
+    else this.#retry.wait();
     return cycle.promise;
   }
 
@@ -116,7 +112,7 @@ export class Committer {
         await this.writeNow(position);
         return work();
       });
-      this.#attempt = 0;
+      this.#retry.worked();
       this.#host.health();
       position.worked();
       return result;
@@ -142,8 +138,7 @@ export class Committer {
 
   /** Ends all timers. */
   stop(): void {
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
+    this.#retry.stop();
     this.#owed.clear();
   }
 
@@ -152,8 +147,7 @@ export class Committer {
     if (this.#gathering) return void this.#gathered++;
     if (this.#writing) return this.#flight.watch();
     this.#writing = true;
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
+    this.#retry.stop();
     const taken: Job[] = [];
     // Rejects only where it was given up.
     this.alone(() => this.#write(taken)).catch((error: unknown) => {
@@ -201,7 +195,7 @@ export class Committer {
         return position?.pending && position.life === cycle?.life ? position.checkpoint() : undefined;
       };
       const stands = await this.#rules.store.commit(batch, newest);
-      this.#attempt = 0;
+      this.#retry.worked();
       this.#host.health();
       for (const [source, job] of jobs) {
         const [position, cycle] = job;
@@ -286,11 +280,7 @@ export class Committer {
       position.failed(error);
     }
     if (!passes) return;
-    const [least, most] = retryDelays;
-    const span = Math.min(most, least * 2 ** this.#attempt++);
-    this.#retryAt = this.#rules.now() + span * (0.5 + Math.random() / 2);
-    this.#armedAt = -1;
-    this.#wait();
+    this.#retry.failed();
   }
 
   #tell(position: Position, error: unknown): void {
@@ -299,16 +289,6 @@ export class Committer {
     const { onError } = this.#host;
     if (onError) guard(() => onError(error, position.source));
     position.tell('error', 'local', error);
-  }
-
-  /** Has the next try made when its time comes. In a Worker only timers of a living request come, so each sets one. */
-  #wait(): void {
-    const now = this.#rules.now();
-    if (this.#armedAt === now && this.#retry !== undefined) return;
-    this.#armedAt = now;
-    clearTimeout(this.#retry);
-    const delay = Math.max(0, this.#retryAt - now);
-    this.#retry = setTimeout(() => this.#schedule(), delay);
   }
 }
 

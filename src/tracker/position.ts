@@ -81,7 +81,9 @@ export class Position {
   /** The head of the feed, and where it was when it last said that this was all. */
   feedHead: Offset | undefined;
   upToDateAt: Offset | undefined;
+  /** What was last shown, and whether something may have changed since. */
   snapshot: SourceStatus | undefined;
+  stale = false;
 
   /** @param heard what others are known to have committed */
   constructor(source: string, rules: Rules, heard?: Checkpoint) {
@@ -147,7 +149,7 @@ export class Position {
     this.#headRank = rank;
     // What is further than something that is pending is pending.
     if (!this.pending) this.#updatePending();
-    this.snapshot = undefined;
+    this.stale = true;
     if (this.#rules.listeners.any) this.#rules.listeners.tell('recorded', 'local', source, offset);
   }
 
@@ -294,7 +296,13 @@ export class Position {
   }
 
   changed(): void {
-    this.snapshot = undefined;
+    this.stale = true;
+  }
+
+  /** A ticket began, or tickets ended. */
+  ticketsChanged(): void {
+    this.changed();
+    if (this.#rules.listeners.any) this.tell('in-flight', 'local');
   }
 
   /** What was recorded cannot be stored beside what stands. */

@@ -108,7 +108,7 @@ export class SourceReading implements Reading, Member, Applies {
     const own = position.check(offset, this);
     const window = (this.#window ??= new Window(this.source, this.#host.rules));
     const entry = window.begin(own, heartbeat) ?? (await window.wait(own, heartbeat, signal));
-    position.changed();
+    position.ticketsChanged();
     return this.#ticket(own, window, entry);
   }
 
@@ -165,8 +165,10 @@ export class SourceReading implements Reading, Member, Applies {
     this.#end = error;
     position.readings.delete(this);
     if (position.standing === this) position.standing = undefined;
-    position.changed();
+    const hadTickets = this.inFlight > 0;
     this.#window?.drop(error);
+    if (hadTickets) position.ticketsChanged();
+    else position.changed();
     this.#controller?.abort(error);
   }
 
@@ -260,7 +262,7 @@ export class SourceReading implements Reading, Member, Applies {
       if (this.#end || !window || !entry) return this.#refuse(answers.fenced);
       const record = (offset: Offset, heartbeat: boolean): void => position.record(this, offset, heartbeat);
       const passed = window.finish(entry, state, record);
-      position.changed();
+      if (passed !== undefined) position.ticketsChanged();
       return passed ? this.#host.committer.recorded(position, passed) : answers.pending;
     } catch (error) {
       return Promise.reject(error);

@@ -1,4 +1,5 @@
 import { StorageError } from '../errors.ts';
+import { RequestTimers } from './request-timers.ts';
 
 /** How long one piece of work may keep all others waiting, in ms. */
 const limitMs = 9000;
@@ -17,9 +18,7 @@ export class SingleFlight {
   readonly #jobs: Job[] = [];
   #current: Job | undefined;
   #startedAt = 0;
-  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
-  /** Whether a timer was set in this turn. */
-  #armed = false;
+  readonly #timers = new RequestTimers();
 
   constructor(now: () => number) {
     this.#now = now;
@@ -34,21 +33,10 @@ export class SingleFlight {
     });
   }
 
-  /**
-   * Somebody waits. In a Worker only the timers of a request that lives come, and a request without any is taken for hung:
-   * so each that waits sets one of its own, and takes away nobody else's.
-   */
+  /** Somebody waits. */
   watch(): void {
-    if (!this.#current || this.#armed) return;
-    this.#armed = true;
-    // All that is asked for in one turn is asked for by the same request.
-    queueMicrotask(() => (this.#armed = false));
-    const end = (): void => {
-      this.#timers.delete(timer);
-      this.#check();
-    };
-    const timer = setTimeout(end, Math.max(0, this.#startedAt + limitMs - this.#now()));
-    this.#timers.add(timer);
+    if (!this.#current) return;
+    const timer = this.#timers.set(this.#startedAt + limitMs - this.#now(), () => this.#check());
     // A process with nothing left to do but this may end.
     if (typeof timer === 'object') timer.unref();
   }
@@ -70,7 +58,6 @@ export class SingleFlight {
   }
 
   #next(): void {
-    for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
     const job = (this.#current = this.#jobs.shift());
     if (!job) return;

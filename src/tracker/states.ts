@@ -12,6 +12,7 @@ export type ReadingEvent =
   | 'record'
   | 'begin'
   | 'done'
+  | 'transact'
   | 'commit'
   | 'reset'
   | 'fence'
@@ -20,7 +21,7 @@ export type ReadingEvent =
   | 'store failure';
 
 /** What it answers: an outcome, a rejection by its code, or for what happens elsewhere 'told' (its signal is aborted). */
-export type ReadingAnswer = 'pending' | 'committed' | 'fenced' | 'none' | 'ticket' | 'void ticket' | 'closed' | 'ended' | 'rejected' | 'told' | 'unmoved'; // prettier-ignore
+export type ReadingAnswer = 'pending' | 'committed' | 'applied' | 'fenced' | 'none' | 'ticket' | 'void ticket' | 'closed' | 'ended' | 'rejected' | 'told' | 'unmoved'; // prettier-ignore
 
 /**
  * Every state and event, what is answered, and the state after it; under the strategy 'manual', with nothing pending
@@ -35,6 +36,7 @@ export const transitions: Readonly<
     record: ['pending', 'live'],
     begin: ['ticket', 'live'],
     done: ['pending', 'live'],
+    transact: ['applied', 'live'],
     commit: ['committed', 'live'],
     reset: ['told', 'fenced'],
     // It moves nothing, and the store has not said yet in which epoch the source is.
@@ -47,6 +49,7 @@ export const transitions: Readonly<
     record: ['pending', 'live'],
     begin: ['ticket', 'live'],
     done: ['pending', 'live'],
+    transact: ['applied', 'live'],
     commit: ['none', 'live'],
     reset: ['told', 'fenced'],
     fence: ['told', 'fenced'],
@@ -58,6 +61,7 @@ export const transitions: Readonly<
     record: ['fenced', 'fenced'],
     begin: ['void ticket', 'fenced'],
     done: ['fenced', 'fenced'],
+    transact: ['fenced', 'fenced'],
     commit: ['fenced', 'fenced'],
     reset: ['unmoved', 'fenced'],
     fence: ['unmoved', 'fenced'],
@@ -69,6 +73,7 @@ export const transitions: Readonly<
     record: ['closed', 'closed'],
     begin: ['closed', 'closed'],
     done: ['closed', 'closed'],
+    transact: ['closed', 'closed'],
     commit: ['closed', 'closed'],
     reset: ['unmoved', 'closed'],
     fence: ['unmoved', 'closed'],

@@ -12,7 +12,7 @@ import { SourceReading, asyncDispose } from './reading.ts';
 import { startOf } from './reset-policy.ts';
 import type { Rules } from './rules.ts';
 import { Runs } from './runs.ts';
-import { snapshot } from './status.ts';
+import { snapshot, statusOf } from './status.ts';
 import { triggersOf } from './strategy.ts';
 import type {
   BeginOptions,
@@ -249,12 +249,9 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
   status(source: string): SourceStatus {
     const { degraded } = this;
     const position = this.#positions.get(source);
-    const before = position ? position.snapshot : this.#unknown;
-    if (before && before.degraded === degraded) return before;
-    const found = snapshot(position, degraded);
-    if (position) position.snapshot = found;
-    else this.#unknown = found;
-    return found;
+    if (position) return statusOf(position, degraded);
+    if (this.#unknown?.degraded !== degraded || !this.#unknown) this.#unknown = snapshot(undefined, degraded);
+    return this.#unknown;
   }
 
   /**

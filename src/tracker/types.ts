@@ -132,6 +132,8 @@ export interface TrackerEvent {
     | 'cleared'
     /** A reading began a new epoch at the place where the source stands. */
     | 'fenced'
+    /** A ticket began, or tickets ended: `status().inFlight` changed. */
+    | 'in-flight'
     /** `status().role` changed. */
     | 'role'
     /** How far the feed is, or whether it is caught up with, changed. */

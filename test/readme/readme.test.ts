@@ -177,7 +177,9 @@ async function expectOnce(block: Block, env: Record<string, string> = {}): Promi
   writeFileSync(file, await bundle(block.file, 'node'));
   const outputs = block.code.includes('resume(') ? ['600\n', '600\n'] : ['applied\n', 'duplicate\n'];
   for (const stdout of outputs) {
-    expect(await run(process.execPath, [file], { cwd: folder, env: { ...process.env, ...env } })).toEqual({
+    expect(
+      await run(process.execPath, [file], { cwd: folder, env: { ...process.env, NODE_ENV: 'production', ...env } }),
+    ).toEqual({
       stdout,
       stderr: '',
     });

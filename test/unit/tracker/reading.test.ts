@@ -283,6 +283,33 @@ describe('status', () => {
     expect(tracker.status('orders')).not.toBe(after);
   });
 
+  it('is the same object after what changes nothing that it shows', async () => {
+    const tracker = new OffsetTracker(new TestStore(), { strategy: 'manual' });
+    const [reading, other] = [await tracker.read('orders'), await tracker.read('orders')];
+    const before = tracker.status('orders');
+    await other.close();
+    expect(tracker.status('orders')).toBe(before);
+    await reading.record(sequence(1));
+    await reading.commit();
+    const committed = tracker.status('orders');
+    await reading.record(sequence(1));
+    await reading.close();
+    expect(tracker.status('orders')).toBe(committed);
+  });
+
+  it('tells of tickets that begin and end', async () => {
+    const tracker = new OffsetTracker(new TestStore(), { strategy: 'manual' });
+    const counts: number[] = [];
+    tracker.subscribe(({ type, source = '' }) => type === 'in-flight' && counts.push(tracker.status(source).inFlight));
+    const reading = await tracker.read('orders');
+    const first = await reading.begin(sequence(1));
+    await reading.begin(sequence(2));
+    await first.done();
+    await first.done();
+    await reading.close();
+    expect(counts).toEqual([1, 2, 1, 0]);
+  });
+
   it('keeps no entry for what only others read', () => {
     const store = new TestStore();
     const tracker = new OffsetTracker(store);

@@ -50,6 +50,8 @@ async function drive(event: ReadingEvent, { store, reading, ticket }: Driven): P
     }
     case 'done':
       return (ticket ?? (await reading.begin(sequence(1)))).done();
+    case 'transact':
+      return (reading as Reading<TestStore>).transact(sequence(1), () => {});
     case 'commit':
       return reading.commit();
     case 'close':

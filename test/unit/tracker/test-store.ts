@@ -1,5 +1,7 @@
 import {
   type Batch,
+  type Change,
+  type ChangeResult,
   type Checkpoint,
   InMemoryOffsetStore,
   type Offset,
@@ -75,6 +77,11 @@ export class TestStore implements OffsetStore {
     this.batches.push(copy);
     await this.#called('commit', [...copy.keys()]);
     return this.inner.commit(copy);
+  }
+
+  async transact(source: string, change: Change, effect: () => unknown): Promise<ChangeResult> {
+    await this.#called('transact', [source]);
+    return this.inner.transact(source, change, effect);
   }
 
   async clearAll(): Promise<void> {

@@ -54,6 +54,8 @@ const commands: fc.Arbitrary<Command> = fc.oneof(
       .map(([s, place]) => command('reset', [s, place], (tab) => tab.reset(s, place))),
   },
   { weight: 1, arbitrary: fc.constant(command('crash', [], (tab) => tab.crash())) },
+  { weight: 2, arbitrary: fc.constant(command('hide', [], (tab) => tab.hide())) },
+  { weight: 3, arbitrary: fc.constant(command('show', [], (tab) => tab.show())) },
 );
 
 afterEach(() => {

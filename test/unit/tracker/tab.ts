@@ -7,6 +7,7 @@ import {
   StorageError,
   type Ticket,
 } from '../../../src/index.ts';
+import { isNode } from '../runtime.ts';
 import { SlowStore, type World, claim, places } from './world.ts';
 
 const maxInFlight = 4;
@@ -56,6 +57,7 @@ export class Tab {
   #promises = 0;
   store: SlowStore;
   tracker: OffsetTracker;
+  #page: ReadonlyMap<string, (event: unknown) => void> = new Map();
 
   constructor(world: World, strategy: Strategy) {
     this.#world = world;
@@ -71,6 +73,7 @@ export class Tab {
       onError: () => {},
       now: () => 0,
     });
+    const unwatch = watchPage();
     tracker.subscribe(({ type, source = '', origin }) => {
       if (origin === 'local' || (type !== 'reset' && type !== 'cleared')) return;
       // What nobody reads here is told as it comes, and not kept.
@@ -79,7 +82,18 @@ export class Tab {
       this.#world.guard(() => claim(!this.#told.has(fence), 'a reset elsewhere is told once'));
       this.#told.add(fence);
     });
+    this.#page = unwatch();
     return [store, tracker];
+  }
+
+  /** The page goes away. What runs in it still runs: it has handlers of its own. */
+  hide(): void {
+    this.#page.get('pagehide')?.({});
+  }
+
+  /** The page comes back out of the cache. */
+  show(): void {
+    this.#page.get('pageshow')?.({ persisted: true });
   }
 
   /** The tab crashes, and somebody opens it again. */
@@ -344,4 +358,19 @@ export class Tab {
       },
     );
   }
+}
+
+/** Gives a tracker that starts a page to watch. @returns a function that ends it, with the tracker's listeners by event */
+function watchPage(): () => ReadonlyMap<string, (event: unknown) => void> {
+  const listeners = new Map<string, (event: unknown) => void>();
+  if (!isNode) return () => listeners;
+  const own = {
+    document: { hidden: false },
+    addEventListener: (type: string, on: () => void) => listeners.set(type, on),
+  };
+  Object.assign(globalThis, own);
+  return () => {
+    for (const name of Object.keys(own)) Reflect.deleteProperty(globalThis, name);
+    return listeners;
+  };
 }

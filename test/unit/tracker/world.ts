@@ -61,6 +61,8 @@ export class World {
   readonly stored = new Map<string, Checkpoint>();
   readonly calls: Call[] = [];
   readonly messages: Message[] = [];
+  /** What pages saved as they went away: joined when somebody reads. */
+  readonly slots: Batch[] = [];
   readonly stores = new Set<SlowStore>();
   /** Events that somebody processed who did not ask where to begin, by source: they count in any epoch. */
   readonly #loose = new Map<string, Set<number>>();
@@ -142,11 +144,16 @@ export class World {
     }
   }
 
+  /** Joins what pages saved. */
+  fold(): void {
+    for (const batch of this.slots.splice(0)) this.commit(batch, undefined);
+  }
+
   deliver(pick: number, keep: boolean): void {
     const message = this.messages[pick % Math.max(1, this.messages.length)];
     if (message === undefined) return;
     if (!keep) this.messages.splice(this.messages.indexOf(message), 1);
-    message.to.listener?.({ type: 'commit', batch: message.batch });
+    if (!message.to.suspended) message.to.listener?.({ type: 'commit', batch: message.batch });
   }
 
   lose(pick: number): void {
@@ -154,7 +161,7 @@ export class World {
   }
 
   /** Joins a batch into what is stored, and holds that to the promises of the design. */
-  commit(batch: Batch, by: SlowStore): Map<string, Checkpoint> {
+  commit(batch: Batch, by: SlowStore | undefined): Map<string, Checkpoint> {
     const stands = new Map<string, Checkpoint>();
     for (const [source, incoming] of batch) {
       const before = this.stored.get(source);
@@ -206,6 +213,8 @@ export class SlowStore implements OffsetStore {
   } as const;
   /** Its tab is gone: what it asked for may still take effect, but is not answered. */
   dead = false;
+  /** Its page is away: it hears nothing. */
+  suspended = false;
   listener: ((change: StoreChange) => void) | undefined;
   readonly #world: World;
 
@@ -224,7 +233,10 @@ export class SlowStore implements OffsetStore {
   }
 
   get(source: string): Promise<Checkpoint | undefined> {
-    return this.#call(() => this.#world.stored.get(source), source);
+    return this.#call(() => {
+      this.#world.fold();
+      return this.#world.stored.get(source);
+    }, source);
   }
 
   getAll(): Promise<Map<string, Checkpoint>> {
@@ -241,6 +253,18 @@ export class SlowStore implements OffsetStore {
   }
 
   async close(): Promise<void> {}
+
+  commitOnHide(batch: Batch): void {
+    this.#world.slots.push(new Map(batch));
+  }
+
+  suspend(): void {
+    this.suspended = true;
+  }
+
+  wake(): void {
+    this.suspended = false;
+  }
 
   subscribe(listener: (change: StoreChange) => void): () => void {
     this.listener = listener;

@@ -26,11 +26,11 @@ const tab = {
 
   commit: (source: string) => current().tracker.commit(source),
 
-  /** What the tracker has told since `start`, commits left out, and what it knows of a source. */
+  /** What the tracker has told since `start`, records and commits left out, and what it knows of a source. */
   condition(source: string) {
     const { committed, pending, degraded } = current().tracker.status(source);
     return {
-      told: events.filter((type) => type !== 'committed'),
+      told: events.filter((type) => type !== 'committed' && type !== 'recorded'),
       committed: committed ? numberOf(committed) : null,
       pending: pending ? numberOf(pending) : null,
       degraded: degraded ? String(degraded) : null,

@@ -7,7 +7,7 @@ const refreshMs = 3_600_000;
 const silenceMs = 86_400_000;
 
 interface Directory {
-  /** New whenever the directory is made anew, so after each clearAll. */
+  /** Another one after each clearAll. */
   readonly generation: string;
   /** When each life last said that it lives, in ms since the Unix epoch; 0: it has ended. */
   readonly lives: ReadonlyMap<string, number>;
@@ -31,6 +31,10 @@ export class Lives {
   readonly #keys: Keys;
   readonly #storage: () => TextStorage;
   #found = new Set<string>();
+  /** The lives of this store object: it sees what it wrote, whatever becomes of the directory. */
+  readonly #own = new Set<string>();
+  /** The generation of a directory that this tab makes: where several tabs make the first at once, it is the same. */
+  #next = 'first';
   #lookedAt: number | undefined;
   #text: string | null = null;
   #directory: Directory | undefined;
@@ -48,7 +52,7 @@ export class Lives {
   /** @param maxAgeMs how old the last look at all keys may be */
   list(maxAgeMs = Infinity): Set<string> {
     if (this.#lookedAt === undefined || performance.now() - this.#lookedAt > maxAgeMs) this.look();
-    return new Set([...(this.#read()?.lives.keys() ?? []), ...this.#found]);
+    return new Set([...(this.#read()?.lives.keys() ?? []), ...this.#found, ...this.#own]);
   }
 
   /** Looks at all keys. */
@@ -64,8 +68,14 @@ export class Lives {
     this.#lookedAt = undefined;
   }
 
-  /** Lists a life, where it is not listed. */
+  /** Everything was removed: what is told of the time before is void. */
+  cleared(): void {
+    this.#next = newId();
+  }
+
+  /** Lists a life of this store object, where it is not listed. */
   enter(life: string): void {
+    this.#own.add(life);
     const now = Date.now();
     const said = this.#read()?.lives.get(life);
     if (said === undefined || Math.abs(now - said) > refreshMs) this.#write((lives) => lives.set(life, now));
@@ -109,7 +119,7 @@ export class Lives {
   }
 
   #write(change: (lives: Map<string, number>) => void): void {
-    const { generation = newId(), lives = [] } = this.#read() ?? {};
+    const { generation = this.#next, lives = [] } = this.#read() ?? {};
     const changed = new Map(lives);
     change(changed);
     this.#storage().setItem(this.#keys.directory, JSON.stringify({ generation, lives: Object.fromEntries(changed) }));

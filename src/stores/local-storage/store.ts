@@ -136,7 +136,7 @@ export class LocalStorageOffsetStore implements OffsetStore {
       for (const { key } of this.#lives.look()) this.#storage.removeItem(key);
       this.#storage.removeItem(this.#keys.directory);
     });
-    this.#heard.clear();
+    this.#cleared();
     this.#channel.post({ type: 'clearAll' });
   }
 
@@ -182,10 +182,15 @@ export class LocalStorageOffsetStore implements OffsetStore {
 
   subscribe(listener: (change: StoreChange) => void): () => void {
     return this.#channel.subscribe((change, generation) => {
-      if (change.type === 'clearAll') this.#heard.clear();
+      if (change.type === 'clearAll') this.#cleared();
       if (change.type === 'commit' && generation !== undefined) this.#heard.add(change.batch, generation);
       listener(change);
     });
+  }
+
+  #cleared(): void {
+    this.#heard.clear();
+    this.#lives.cleared();
   }
 
   get #storage(): TextStorage {

@@ -1,5 +1,6 @@
 import type { FeedHeartbeat, FeedItem } from '../feeds/feed.ts';
 import type { Offset } from '../offset.ts';
+import type { Told } from '../tracker/progress.ts';
 import type { Runs } from '../tracker/runs.ts';
 
 /** After how long without an item it is doubtful where a server began, in ms. */
@@ -33,10 +34,11 @@ export class News {
     if (inDevelopment()) console.warn(`tidemark: ${code}: ${message}`);
   }
 
-  heard(item: FeedItem<unknown>): void {
+  /** @param place how far the feed is read with it */
+  heard(item: FeedItem<unknown>, place: Offset | undefined): void {
     this.#arrived = true;
     const { upToDate, head } = item as FeedHeartbeat;
-    if (upToDate || head) this.progress(head, upToDate === true);
+    if (upToDate !== undefined || head) this.progress({ head, upToDate, place });
   }
 
   end(): void {
@@ -47,8 +49,8 @@ export class News {
     this.#runs.tell({ type: 'skipped', source: this.#source, offset, error });
   }
 
-  progress(head: Offset | undefined, upToDate: boolean): void {
-    this.#runs.progress(this.#source, head, upToDate);
+  progress(told: Told): void {
+    this.#runs.progress(this.#source, told);
   }
 }
 

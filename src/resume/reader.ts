@@ -231,7 +231,7 @@ export class Reader<E extends FeedEvent<unknown>> {
     if (error) return this.#interrupt();
     const pin = pinOf(filter, opening.head);
     if (pin && this.#reading) this.watch(this.#reading.record(pin, { heartbeat: true }), pin);
-    if (opening.head) this.news.progress(opening.head, false);
+    if (opening.head) this.news.progress({ head: opening.head });
   }
 
   /** Goes on after the connection was taken for dead: at once where this side woke, else after a while. */
@@ -247,8 +247,9 @@ export class Reader<E extends FeedEvent<unknown>> {
   /** Whether an item is after the place. */
   #takes(item: FeedItem<unknown, E>): boolean {
     this.#backoff.attempt = this.#restart.expiries = 0;
-    this.news.heard(item);
-    return this.#filter?.takes(item) !== false;
+    const takes = this.#filter?.takes(item) !== false;
+    this.news.heard(item, this.#filter?.place);
+    return takes;
   }
 
   async #open(): Promise<void> {

@@ -248,7 +248,7 @@ class ViewingTab<E extends FeedEvent<unknown>> {
   }
 
   #showProgress({ head, upToDate }: Extract<RelayMessage, { type: 'progress' }>): void {
-    if (!this.#isReader) this.reader.news.progress(head, upToDate);
+    if (!this.#isReader) this.reader.news.progress({ head, ...(upToDate && { upToDate }) });
   }
 }
 

@@ -2,6 +2,7 @@ import { type Change, type Checkpoint, type CompareCustom, compareInEpoch, isFen
 import { FencedError, InvalidOffsetError, type OffsetError, quote } from '../errors.ts';
 import { type Offset, asOffset, equals, format, frozenOffset, isConcrete } from '../offset.ts';
 import type { Cycle } from './cycle.ts';
+import { Progress, type Told } from './progress.ts';
 import type { Rules } from './rules.ts';
 import type { RecordOutcome, Role, SourceStatus, TrackerEvent } from './types.ts';
 
@@ -78,9 +79,7 @@ export class Position {
   firstAt = 0;
   timer: ReturnType<typeof setTimeout> | undefined;
   lastError: unknown;
-  /** The head of the feed, and where it was when it last said that this was all. */
-  feedHead: Offset | undefined;
-  upToDateAt: Offset | undefined;
+  progress: Progress;
   /** What was last shown, and whether something may have changed since. */
   snapshot: SourceStatus | undefined;
   stale = false;
@@ -91,6 +90,7 @@ export class Position {
     this.#heard = heard;
     this.#rules = rules;
     this.#compare = rules.store.compare;
+    this.progress = new Progress(source, this.#compare);
   }
 
   /** Where the next reading starts: the furthest that is recorded here or stored. */
@@ -151,6 +151,7 @@ export class Position {
     if (!this.pending) this.#updatePending();
     this.stale = true;
     if (this.#rules.listeners.any) this.#rules.listeners.tell('recorded', 'local', source, offset);
+    this.#reached(offset);
   }
 
   /** What is to be committed now. */
@@ -168,13 +169,14 @@ export class Position {
   }
 
   /** A step of a reading is stored. */
-  applied(member: Member, next: Checkpoint): void {
+  applied(member: Member, next: Checkpoint, offsets: readonly Offset[]): void {
     member.last = next.offset;
     member.rank = next.rank;
     this.lastError = undefined;
     this.merge(next, 'local');
     this.changed();
     if (this.committed === next) this.tell('committed', 'local');
+    for (const offset of offsets) this.#reached(offset);
   }
 
   /**
@@ -223,6 +225,7 @@ export class Position {
     this.#updatePending();
     this.changed();
     if (origin === 'remote') this.tell('committed', origin);
+    this.#reached(this.recorded);
   }
 
   /** Goes over to another epoch (undefined: nothing is stored any more). All readings are fenced, all pending is void. */
@@ -235,7 +238,7 @@ export class Position {
     this.#head = undefined;
     this.pending = false;
     this.feed = checkpoint?.feed;
-    this.feedHead = this.upToDateAt = undefined;
+    this.progress = new Progress(this.source, this.#compare);
     this.cycle?.resolve('fenced');
     this.cycle = undefined;
     clearTimeout(this.timer);
@@ -293,6 +296,19 @@ export class Position {
   end(): void {
     for (const run of this.runs) run.closed();
     for (const member of this.readings) member.end();
+  }
+
+  /** The feed tells how far it is. */
+  told(told: Told): void {
+    if (!this.progress.told(told, this.recorded)) return;
+    this.changed();
+    this.tell('progress', 'local');
+  }
+
+  #reached(offset: Offset | undefined): void {
+    if (!this.progress.reaches(offset)) return;
+    this.changed();
+    this.tell('progress', 'local');
   }
 
   changed(): void {

@@ -196,7 +196,7 @@ export class SourceReading implements Reading, Member, Applies {
       const change = position.changeFor(this, offset, offsets.length - from);
       const { outcome, stands } = await transact(source, change, ...effect(from));
       if (outcome === 'applied') {
-        position.applied(this, change.next);
+        position.applied(this, change.next, offsets);
         return outcome;
       }
       // Nothing is stored any more: somebody has removed everything.

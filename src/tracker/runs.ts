@@ -1,7 +1,7 @@
-import type { Offset } from '../offset.ts';
 import type { Listeners } from './listeners.ts';
 import type { Run } from './position.ts';
 import type { Positions } from './positions.ts';
+import type { Told } from './progress.ts';
 import type { Role, TrackerEvent } from './types.ts';
 
 /** What a `resume` tells the tracker that it reads with. */
@@ -49,13 +49,8 @@ export class Runs {
   }
 
   /** The feed told where its head is, or that it has nothing more. */
-  progress(source: string, head: Offset | undefined, upToDate: boolean): void {
-    const position = this.#positions.get(source);
-    if (!position) return;
-    if (head) position.feedHead = head;
-    if (upToDate) position.upToDateAt = position.recorded;
-    position.changed();
-    position.tell('progress', 'local');
+  progress(source: string, told: Told): void {
+    this.#positions.get(source)?.told(told);
   }
 
   tell(event: Omit<TrackerEvent, 'origin'>): void {

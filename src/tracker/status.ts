@@ -1,4 +1,3 @@
-import { equals, type Offset } from '../offset.ts';
 import type { Position } from './position.ts';
 import type { SourceStatus } from './types.ts';
 
@@ -16,8 +15,7 @@ export function statusOf(position: Position, degraded: Error | undefined): Sourc
 /** What a tracker shows of a source; of one that it does not know, nothing. */
 export function snapshot(position: Position | undefined, degraded: Error | undefined): SourceStatus {
   const { committed, recorded, pending, inFlight = 0, epoch = 0, fenced = false, role } = position ?? {};
-  const { lastError, feed, feedHead: head, upToDateAt } = position ?? {};
-  const lag = recorded && head ? distance(recorded, head) : undefined;
+  const { lastError, feed, progress } = position ?? {};
   return Object.freeze({
     recorded,
     committed: committed?.offset,
@@ -30,24 +28,8 @@ export function snapshot(position: Position | undefined, degraded: Error | undef
     lastError,
     degraded,
     feed,
-    head,
-    lag,
-    caughtUp: isCaughtUp(recorded, lag, upToDateAt),
+    head: progress?.head,
+    lag: progress?.lagOf(recorded),
+    caughtUp: progress?.caughtUp,
   });
-}
-
-/** How far an offset is from the head: events for sequences, ms for timestamps; of opaque ones only whether they are one. */
-function distance(from: Offset, head: Offset): number | undefined {
-  if (from.kind === 'sequence' && head.kind === 'sequence') return Math.max(0, Number(head.value - from.value));
-  if (from.kind === 'timestamp' && head.kind === 'timestamp') return Math.max(0, +head.value - +from.value);
-  return equals(from, head) ? 0 : undefined;
-}
-
-function isCaughtUp(
-  recorded: Offset | undefined,
-  lag: number | undefined,
-  at: Offset | undefined,
-): boolean | undefined {
-  if (lag !== undefined) return lag === 0;
-  return at === undefined ? undefined : equals(recorded, at);
 }

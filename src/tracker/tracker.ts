@@ -1,6 +1,7 @@
-import { FencedError, OffsetError, quote } from '../errors.ts';
+import { OffsetError, quote } from '../errors.ts';
 import { type Offset, asOffset } from '../offset.ts';
 import type { OffsetStore, StoreChange } from '../store.ts';
+import { CaughtUp } from './caught-up.ts';
 import { Committer } from './committer.ts';
 import { Epochs } from './epochs.ts';
 import { Health } from './health.ts';
@@ -12,6 +13,7 @@ import { SourceReading, asyncDispose } from './reading.ts';
 import { startOf } from './reset-policy.ts';
 import type { Rules } from './rules.ts';
 import { Runs } from './runs.ts';
+import { Standing } from './standing.ts';
 import { snapshot, statusOf } from './status.ts';
 import { triggersOf } from './strategy.ts';
 import type {
@@ -43,6 +45,8 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
   readonly #epochs: Epochs;
   readonly #positions: Positions;
   readonly #host;
+  readonly #standing: Standing;
+  readonly #caughtUp = new CaughtUp(this);
   #stop: (() => void) | undefined;
   #closing = false;
   #closed = false;
@@ -89,6 +93,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
     this.#committer = new Committer(this.#rules, triggersOf(options.strategy ?? 'auto'), host);
     this.#epochs = new Epochs(this.#rules, this.#committer);
     this.#host = { ...host, rules: this.#rules, committer: this.#committer };
+    this.#standing = new Standing(this.#positions, this.#host);
   }
 
   /**
@@ -142,7 +147,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
    */
   record(source: string, offset: Offset, options?: RecordOptions): Promise<RecordOutcome> {
     try {
-      return this.#standing(source).record(offset, options);
+      return this.#reading(source).record(offset, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -155,7 +160,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
    * handle(order).then(() => ticket.done());
    */
   async begin(source: string, offset: Offset, options?: BeginOptions): Promise<Ticket> {
-    return this.#standing(source).begin(offset, options);
+    return this.#reading(source).begin(offset, options);
   }
 
   /**
@@ -255,6 +260,17 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
   }
 
   /**
+   * Waits until the source is caught up with: all that its feed had when it last said so is recorded. May be called before
+   * anything is known of the source; where the feed never says how far it is, it waits for ever.
+   * @throws the reason of the signal once that is aborted; OffsetError 'closed' when the tracker is closed
+   * @example
+   * await tracker.caughtUp('orders', { signal: AbortSignal.timeout(10_000) });
+   */
+  caughtUp(source: string, { signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    return this.#caughtUp.wait(source, signal);
+  }
+
+  /**
    * Ends all readings, commits until nothing is pending, then releases timers, page and store events; the store stays open
    * for others. Records are refused from the call on. Where the store fails it rejects, keeps what is pending, and may be
    * called again.
@@ -304,31 +320,13 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
   }
 
   /** The tracker's own reading, for records by source. */
-  #standing(source: string): SourceReading {
-    const before = this.#positions.get(source)?.standing;
-    if (before) return before as SourceReading;
-    const position = this.#enter(source);
-    const standing = this.#renew(position);
-    if (position.fenced || position.renew) {
-      // Nobody has read since.
-      position.readings.delete(standing);
-      standing.fence(new FencedError(source, 'reset'));
-    }
-    this.#positions.leave(position);
-    // Asked at once: what is recorded after this moment is not to jump over a reset.
-    if (!position.known) this.#epochs.start(position).catch(() => {});
-    return standing;
-  }
-
-  #renew(position: Position): SourceReading {
-    const standing = new SourceReading(position, this.#host);
-    position.standing = standing;
-    return standing;
+  #reading(source: string): SourceReading {
+    return this.#standing.of(source, () => this.#enter(source));
   }
 
   async #reset(source: string, at: { readonly offset?: Offset }): Promise<void> {
     const position = this.#enter(source);
-    const begun = this.#epochs.reset(position, at, () => void this.#renew(position));
+    const begun = this.#epochs.reset(position, at, () => void this.#standing.renew(position));
     position.holdFor(begun);
     try {
       await begun;
@@ -361,7 +359,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
     for (const position of this.#positions.all()) {
       const { standing } = position;
       position.enter(undefined, origin);
-      if (standing && origin === 'local') this.#renew(position);
+      if (standing && origin === 'local') this.#standing.renew(position);
       this.#positions.release(position);
     }
   }
@@ -385,6 +383,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
   async #end(): Promise<void> {
     if (this.#closed) return;
     this.#closing = true;
+    this.#caughtUp.close();
     for (const position of this.#positions.all()) position.end();
     // Resets that are under way end first, and whoever awaits them knows.
     await Promise.allSettled([...this.#resets, this.#committer.settled()]);

@@ -1,3 +1,5 @@
+import type { ReaderOptions } from './options.ts';
+
 /** The longest delay that `setTimeout` takes; a longer one fires at once. */
 const longestTimeout = 2 ** 31 - 1;
 
@@ -12,6 +14,15 @@ export interface BackoffOptions {
   readonly now: () => number;
 }
 
+/** By the options of a reading, and their defaults. */
+export function backoffOf({
+  minDelayMs = 1000,
+  maxDelayMs = 30_000,
+  random = Math.random,
+}: ReaderOptions<never>): Backoff {
+  return new Backoff({ minDelayMs, maxDelayMs, random, now: Date.now });
+}
+
 /**
  * How long to wait before a feed is reopened: what the server asks for, and upon it a random part of a span that doubles
  * each time ("full jitter"), so that the readers of a server that restarted do not all come back at once.
@@ -21,11 +32,18 @@ export class Backoff {
   floorMs = 0;
   /** Reopenings since the feed last showed life. */
   attempt = 0;
+  /** Refusals since then that the application was asked about. */
+  refusals = 0;
   readonly #options: BackoffOptions;
   #openedAt = Infinity;
 
   constructor(options: BackoffOptions) {
     this.#options = options;
+  }
+
+  /** The feed shows life. */
+  alive(): void {
+    this.attempt = this.refusals = 0;
   }
 
   opened(): void {

@@ -3,10 +3,10 @@ import type { Feed, FeedEvent, FeedItem } from '../feeds/feed.ts';
 import { FeedError } from '../feeds/feed-error.ts';
 import { isFailure, isHeartbeat } from '../feeds/feed.ts';
 import type { Item } from '../tabs/relay.ts';
-import { Backoff } from './backoff.ts';
+import { backoffOf } from './backoff.ts';
 import { Breather } from './breather.ts';
 import { Connection } from './connection.ts';
-import { isFinal } from './failures.ts';
+import { mayPass } from './failures.ts';
 import { Filter } from './filter.ts';
 import { Liveness } from './liveness.ts';
 import type { ReaderOptions } from './options.ts';
@@ -50,8 +50,7 @@ async function readOn<E extends FeedEvent<unknown>>(
   signal: AbortSignal,
   take: (item: Item) => Promise<void> | undefined,
 ): Promise<void> {
-  const { minDelayMs = 1000, maxDelayMs = 30_000, random = Math.random } = options;
-  const backoff = new Backoff({ minDelayMs, maxDelayMs, random, now: Date.now });
+  const backoff = backoffOf(options);
   const aborted = new Promise<undefined>((resolve) =>
     signal.addEventListener('abort', () => resolve(undefined), { once: true }),
   );
@@ -76,7 +75,7 @@ async function readOn<E extends FeedEvent<unknown>>(
       connection.open(filter.place);
       ended = await readToEnd();
     } catch (error) {
-      if (isFinal(error)) throw error;
+      if (!mayPass(error, backoff, options)) throw error;
       retryAfterMs = error instanceof FeedError ? error.retryAfterMs : undefined;
     } finally {
       await connection.close();
@@ -90,7 +89,7 @@ async function readOn<E extends FeedEvent<unknown>>(
       await breather.breathe();
       const item = await connection.pull();
       if (typeof item !== 'object') return item === 'end';
-      backoff.attempt = 0;
+      backoff.alive();
       if (filter.takes(item)) await take({ ...placer.next(item.offset), event: eventOf(item) });
     }
   }

@@ -1,6 +1,7 @@
 import { OffsetError, SerializationError } from '../errors.ts';
 import { FeedError } from '../feeds/feed-error.ts';
 import type { Reading } from '../tracker/types.ts';
+import type { Backoff } from './backoff.ts';
 import type { ReaderOptions } from './options.ts';
 
 /** Whether trying again is of no use. What others throw, like a network error, may pass. */
@@ -9,9 +10,9 @@ export function isFinal(error: unknown): boolean {
 }
 
 /** Whether another try may help. What a server refuses is the application's to judge; what came of no answer may pass. */
-export function mayPass(error: unknown, attempt: number, { retry }: ReaderOptions<never>): boolean {
+export function mayPass(error: unknown, backoff: Backoff, { retry }: ReaderOptions<never>): boolean {
   const refused = error instanceof FeedError && error.status !== undefined;
-  return retry && refused ? retry(error, attempt) : !isFinal(error);
+  return retry && refused ? retry(error, ++backoff.refusals) : !isFinal(error);
 }
 
 /** Closes a reading, which commits what is pending. */

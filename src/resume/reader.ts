@@ -5,7 +5,7 @@ import type { Offset } from '../offset.ts';
 import type { Turn } from '../tabs/turn.ts';
 import type { OffsetTracker } from '../tracker/tracker.ts';
 import type { Reading, RecordOutcome, Role } from '../tracker/types.ts';
-import { Backoff } from './backoff.ts';
+import { type Backoff, backoffOf } from './backoff.ts';
 import { Breather } from './breather.ts';
 import { Connection } from './connection.ts';
 import { beginReading } from './beginning.ts';
@@ -58,8 +58,7 @@ export class Reader<E extends FeedEvent<unknown>> {
     this.#source = source;
     this.#options = options;
     this.news = new News(tracker.runs, source);
-    const { minDelayMs = 1000, maxDelayMs = 30_000, random = Math.random } = options;
-    this.#backoff = new Backoff({ minDelayMs, maxDelayMs, random, now: Date.now });
+    this.#backoff = backoffOf(options);
     this.#patience = new StorePatience(options, (error) => this.fail(error));
     this.#restart = new Restart(source, {
       isEnded: () => this.ended,
@@ -246,7 +245,8 @@ export class Reader<E extends FeedEvent<unknown>> {
 
   /** Whether an item is after the place. */
   #takes(item: FeedItem<unknown, E>): boolean {
-    this.#backoff.attempt = this.#restart.expiries = 0;
+    this.#backoff.alive();
+    this.#restart.expiries = 0;
     const takes = this.#filter?.takes(item) !== false;
     this.news.heard(item, this.#filter?.place);
     return takes;
@@ -307,7 +307,7 @@ export class Reader<E extends FeedEvent<unknown>> {
     await this.#connection.close();
     if (!meant || this.ended) return;
     if (isLost(error)) await this.#restart.after(error, this.#options);
-    else if (mayPass(error, this.#backoff.attempt, this.#options)) await this.#wait(error);
+    else if (mayPass(error, this.#backoff, this.#options)) await this.#wait(error);
     else this.fail(error);
   }
 

@@ -7,10 +7,11 @@ import type { Delivery } from './delivery.ts';
 import { Effect, type Entry } from './effect.ts';
 import type { EffectOptions } from './effect-options.ts';
 import { isFinal } from './failures.ts';
-import { about } from './handler.ts';
 import { Queue, type Slot } from './queue.ts';
 import type { Reader } from './reader.ts';
+import { untilLetGo } from './running.ts';
 import { pauseBefore, sleep } from './sleep.ts';
+import { about, verdictOn } from './verdict.ts';
 
 /** How many events in a row may come without an offset. */
 const mostPlaceless = 10_000;
@@ -86,16 +87,15 @@ async function prepare<E extends FeedEvent<unknown>>(
       ({ event } = read.failed);
     } else {
       try {
-        return { event: read, prepared: await options.prepare?.(read, { signal }) };
+        return { event: read, prepared: await letGoOf(reader, options, options.prepare?.(read, { signal }), signal) };
       } catch (thrown) {
-        error = about(thrown, read);
+        error = about(thrown, { event: read, offset: read.offset });
         event = read;
       }
     }
     if (signal.aborted) break;
-    const answer = (await options.onFailed?.(error, event as E, attempt)) ?? 'stop';
-    if (answer === 'stop') throw error;
-    if (answer === 'skip') {
+    const verdict = await verdictOn(options, { error, event, offset: item.offset }, attempt);
+    if (verdict === 'skip') {
       reader.news.skipped(item.offset, error);
       return 'skipped';
     }
@@ -103,6 +103,16 @@ async function prepare<E extends FeedEvent<unknown>>(
     if (isFailure<E>(read)) read = read.again();
   }
   return undefined;
+}
+
+/** Waits for what the application does, but not for ever after an abort. */
+function letGoOf<E extends FeedEvent<unknown>, T>(
+  reader: Reader<E>,
+  { closeTimeoutMs = 5000 }: EffectOptions<E>,
+  work: T | PromiseLike<T>,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  return untilLetGo(work, signal, closeTimeoutMs, () => reader.news.letGo(closeTimeoutMs));
 }
 
 /** Applies batches, one after the other. */
@@ -175,7 +185,8 @@ class Applying<E extends FeedEvent<unknown>> {
   }
 
   async #handle(delivery: Delivery<E>, units: readonly Unit<E>[], effect: Effect<E>): Promise<void> {
-    await effect.of(units.flatMap(({ entries }) => entries))();
+    const run = effect.of(units.flatMap(({ entries }) => entries));
+    await letGoOf(this.#reader, this.#options, run(), delivery.signal);
     await this.#record(delivery, offsetsOf(units));
   }
 
@@ -196,15 +207,16 @@ class Applying<E extends FeedEvent<unknown>> {
   ): Promise<readonly Unit<E>[]> {
     const entries = units.flatMap((unit) => unit.entries);
     const guilty = failure?.entry ?? (entries.length === 1 ? entries[0] : undefined);
-    const told = guilty ? about(error, guilty.event) : error;
     const asked = guilty ?? entries.at(-1);
-    const answer = asked && (await this.#options.onFailed?.(told, asked.event, attempt));
-    if (!asked || !answer || answer === 'stop') throw told;
-    if (answer === 'retry') {
+    if (!asked) throw error;
+    const { event } = asked;
+    const told = about(error, { event, offset: event.offset });
+    const verdict = await verdictOn(this.#options, { error: told, event, offset: event.offset }, attempt);
+    if (verdict === 'retry') {
       await sleep(pauseBefore(attempt, this.#options), signal);
       return units;
     }
-    this.#reader.news.skipped(asked.event.offset, told);
+    this.#reader.news.skipped(event.offset, told);
     const isLeft = (entry: Entry<E>): boolean => guilty !== undefined && entry !== guilty;
     return units.map((unit) => ({ ...unit, entries: unit.entries.filter(isLeft) }));
   }

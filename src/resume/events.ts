@@ -6,6 +6,7 @@ import type { Delivery } from './delivery.ts';
 import type { ReaderOptions } from './options.ts';
 import type { Reader } from './reader.ts';
 import { pauseBefore, sleep } from './sleep.ts';
+import { verdictOn } from './verdict.ts';
 
 type Result<E> = IteratorResult<E, void>;
 type Asked<E extends FeedEvent<unknown>> = Delivery<E> | Promise<Delivery<E> | undefined>;
@@ -140,10 +141,10 @@ async function readAgain<E extends FeedEvent<unknown>>(
   let item: E | FeedHeartbeat | FeedFailure<E> = failure;
   for (let attempt = 1; isFailure<E>(item) && !signal.aborted; attempt++) {
     const { failed } = item;
-    const answer: string = (await options.onFailed?.(failed, failed.event as E, attempt)) ?? 'stop';
-    if (answer === 'stop') throw failed;
-    if (answer === 'skip') {
-      reader.news.skipped(failure.offset, failed);
+    const { offset } = failure;
+    const verdict: string = await verdictOn(options, { error: failed, event: failed.event, offset }, attempt);
+    if (verdict === 'skip') {
+      reader.news.skipped(offset, failed);
       return undefined;
     }
     await sleep(pauseBefore(attempt, options), signal);

@@ -5,6 +5,8 @@ import type { Delivery } from './delivery.ts';
 import type { ReaderOptions } from './options.ts';
 import { pauseBefore, sleep } from './sleep.ts';
 import type { Reader } from './reader.ts';
+import { Running } from './running.ts';
+import { about, verdictOn } from './verdict.ts';
 
 /** Options of `resume` where a handler processes the events, several at once if wanted. */
 export interface HandlerOptions<E extends FeedEvent<unknown>> extends ReaderOptions<E> {
@@ -29,7 +31,8 @@ export async function handleAll<E extends FeedEvent<unknown>>(
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw new TypeError(`concurrency ${concurrency}: give a whole number of events, 1 or more`);
   }
-  const running = new Running();
+  const { closeTimeoutMs = 5000 } = options;
+  const running = new Running(closeTimeoutMs, () => reader.news.letGo(closeTimeoutMs));
   try {
     for (let delivery = await reader.next(); delivery; delivery = await reader.next()) {
       await begin(reader, options, delivery, running);
@@ -64,7 +67,7 @@ async function begin<E extends FeedEvent<unknown>>(
     return;
   }
   if (signal.aborted || reader.ended) return ticket?.abandon();
-  void running.run(async () => {
+  const work = async (): Promise<void> => {
     try {
       await process(reader, options, item, signal);
       if (!ticket) return;
@@ -76,7 +79,8 @@ async function begin<E extends FeedEvent<unknown>>(
       if (!signal.aborted) reader.fail(error);
       ticket?.abandon();
     }
-  });
+  };
+  running.run(work, signal, () => ticket?.abandon());
 }
 
 /** Has an event handled, again where it fails and is to be retried. Rejects with what ends the reading. */
@@ -86,7 +90,7 @@ async function process<E extends FeedEvent<unknown>>(
   given: E | FeedHeartbeat | FeedFailure<E>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { handler, onFailed } = options;
+  const { handler } = options;
   let item = given;
   for (let attempt = 1; ; attempt++) {
     const read = item;
@@ -102,49 +106,14 @@ async function process<E extends FeedEvent<unknown>>(
         await handler(read, { signal });
         return;
       } catch (thrown) {
-        error = about(thrown, read);
+        error = about(thrown, { event: read, offset: read.offset });
       }
     }
     if (signal.aborted) throw error;
-    const answer = (await onFailed?.(error, event as E, attempt)) ?? 'stop';
-    if (answer === 'stop') throw error;
-    if (answer === 'skip') return reader.news.skipped(given.offset, error);
+    const verdict = await verdictOn(options, { error, event, offset: given.offset }, attempt);
+    if (verdict === 'skip') return reader.news.skipped(given.offset, error);
     await sleep(pauseBefore(attempt, options), signal);
     if (signal.aborted) throw error;
     if (isFailure<E>(read)) item = read.again();
-  }
-}
-
-/** Has an error say which event it is about; what cannot be written on stays as it is. */
-export function about(error: unknown, event: FeedEvent<unknown>): unknown {
-  if (typeof error === 'object' && error !== null && Object.isExtensible(error)) {
-    for (const [key, value] of [
-      ['event', event],
-      ['offset', event.offset],
-    ] as const) {
-      if (!(key in error)) Object.defineProperty(error, key, { value, configurable: true, writable: true });
-    }
-  }
-  return error;
-}
-
-/** Counts the handlers that run. */
-class Running {
-  #count = 0;
-  #freed: (() => void) | undefined;
-
-  async run(work: () => Promise<void>): Promise<void> {
-    this.#count++;
-    await work();
-    this.#count--;
-    this.#freed?.();
-  }
-
-  async fewerThan(limit: number): Promise<void> {
-    while (this.#count >= limit) {
-      await new Promise<void>((resolve) => {
-        this.#freed = resolve;
-      });
-    }
   }
 }

@@ -1,3 +1,4 @@
+import { quote } from '../errors.ts';
 import type { FeedHeartbeat, FeedItem } from '../feeds/feed.ts';
 import type { Offset } from '../offset.ts';
 import type { Told } from '../tracker/progress.ts';
@@ -43,6 +44,15 @@ export class News {
 
   end(): void {
     clearTimeout(this.#doubt);
+  }
+
+  /** A handler was aborted, and has not ended in time. */
+  letGo(timeoutMs: number): void {
+    this.warn(
+      'handler-let-go',
+      `a handler of ${quote(this.#source)} has not ended ${timeoutMs} ms after its signal was aborted: it is waited for no ` +
+        'longer, and its event comes again. Have it heed the signal, or raise `closeTimeoutMs`',
+    );
   }
 
   skipped(offset: Offset | undefined, error: unknown): void {

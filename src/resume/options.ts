@@ -58,7 +58,8 @@ export interface ReaderOptions<E = unknown> {
     attempt: number,
   ) => 'retry' | 'skip' | 'stop' | Promise<'retry' | 'skip' | 'stop'>;
   /**
-   * Whether a refusal of the server is worth another try. Default: what the error says by `retryable`.
+   * Whether a refusal of the server is worth another try: one that has a `status`, like a FeedError of a 409. Attempts are
+   * counted from 1, and anew once the feed has shown life. Default: what the error says by `retryable`.
    */
   readonly retry?: (error: unknown, attempt: number) => boolean;
   /**
@@ -69,7 +70,11 @@ export interface ReaderOptions<E = unknown> {
   readonly onStoreFailure?: 'stop' | 'continue';
   /** How long the store may fail without a success, in ms; default 30,000. */
   readonly storeTimeoutMs?: number;
-  /** How long a loop or handler may take to end after an abort, in ms, before the next reading starts without it; default 5000. */
+  /**
+   * How long a loop or handler may take to end after an abort or a reset, in ms; default 5000. Then reading ends or goes on
+   * without a handler that has not, which the warning 'handler-let-go' tells, and the next reading does not wait for it
+   * either. An effect inside a transaction is waited for as long as the store does.
+   */
   readonly closeTimeoutMs?: number;
   /**
    * The most that the first reopening waits, in ms, beside what the server asks for; default 1000. A random part of it is

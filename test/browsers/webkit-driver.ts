@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../free-port.ts';
 import { startChild } from './child.ts';
 import { which } from './find.js';
 
@@ -125,15 +125,6 @@ export async function startXvfb(): Promise<{ readonly display: string; kill(): v
   const [digits] = (await Promise.race([once(output, 'data'), failed])) as [Buffer];
   failed.catch(() => {});
   return { display: `:${digits.toString().trim()}`, kill: xvfb.kill };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (!address || typeof address === 'string') throw new Error('No port is free.');
-  return address.port;
 }
 
 async function untilReady(probe: () => Promise<unknown>): Promise<void> {

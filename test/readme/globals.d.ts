@@ -8,5 +8,6 @@ interface Env {
   readonly OFFSETS: import('tidemark/cloudflare-kv').CloudflareKVBinding;
   readonly DONE: { put(key: string, value: string): Promise<void> };
   readonly PLACES: DurableObjectNamespace<import('tidemark/durable-object').OffsetsStub>;
+  readonly ORDERS: DurableObjectNamespace<{ fetch(request: Request): Promise<Response> }>;
   readonly API: { fetch(url: string): Promise<Response> };
 }

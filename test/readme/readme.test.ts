@@ -11,6 +11,7 @@ import { FeedServer } from '../../demo/server/http.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { wantedEngines } from '../browsers/find.js';
 import { type Browser, open } from '../browsers/tabs.ts';
+import { freePort } from '../free-port.ts';
 import { findPostgres, startPostgres } from '../postgres/server.ts';
 import { type Block, bundle, readBlocks } from './blocks.ts';
 
@@ -46,6 +47,7 @@ test('every code block of the manual is of a kind that is run here', () => {
     'ts browser',
     'tsx browser',
     'ts worker',
+    'ts worker-fetch',
     'ts node',
     'ts sqlite',
     'ts postgres',
@@ -140,13 +142,47 @@ describe.each(of('ts', 'worker'))('in workerd, the code under "$heading"', (bloc
   });
 });
 
+describe.each(of('ts', 'worker-fetch'))('in workerd, the code under "$heading"', (block) => {
+  test('serves what was appended after the id of the client', async () => {
+    const worker = new Miniflare({
+      modules: true,
+      script: await bundle(block.file, 'browser'),
+      compatibilityDate: '2026-04-01',
+      durableObjects: { ORDERS: { className: 'OrderLog', useSQLite: true } },
+    });
+    try {
+      const url = new URL('/orders', await worker.ready);
+      const append = (n: number) => fetch(url, { method: 'PUT', body: JSON.stringify({ n }) });
+      for (const n of [1, 2]) expect((await append(n)).status).toBe(202);
+      const [id = ''] = /(?<=id: )\d+(?=\ndata: \{"n":1\})/.exec(await textUntil(await fetch(url), '{"n":2}')) ?? [];
+      const rest = fetch(url, { headers: { 'last-event-id': id } }).then((response) => textUntil(response, '{"n":3}'));
+      await append(3);
+      expect((await rest).match(/data: .*/g)).toEqual(['data: {"n":2}', 'data: {"n":3}']);
+    } finally {
+      await worker.dispose();
+    }
+  });
+});
+
+/** The text of an answer until it has what is awaited. */
+async function textUntil({ body }: Response, awaited: string): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const chunk of body ?? []) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.includes(awaited)) break;
+  }
+  return text;
+}
+
 const reads = ({ code }: Block): boolean => code.includes('FEED_URL');
 
 describe.each(of('ts', 'node').filter((block) => !reads(block)))('in Node, the code under "$heading"', (block) => {
   test('runs', async () => {
     const file = join(folder, 'block.mjs');
     writeFileSync(file, await bundle(block.file, 'node'));
-    expect((await run(process.execPath, [file], { cwd: folder })).stderr).toBe('');
+    const env = { ...process.env, PORT: String(await freePort()) };
+    expect((await run(process.execPath, [file], { cwd: folder, env })).stderr).toBe('');
   });
 });
 

@@ -5,6 +5,7 @@ import { chaos, takePart } from './chaos.ts';
 import { effects } from './effects.ts';
 import { type Marathon, type Progress, type Race, race, runOn } from './race.ts';
 import { reader } from './reader.ts';
+import { served } from './served.ts';
 import { view, viewing } from './view.ts';
 import { type Where, makeStore, numberOf, storedIn } from './stores.ts';
 
@@ -70,6 +71,7 @@ declare global {
     reader: typeof reader;
     chaos: typeof chaos;
     effects: typeof effects;
+    served: typeof served;
     viewing: typeof viewing;
   }
 }
@@ -77,6 +79,7 @@ window.tab = tab;
 window.reader = reader;
 window.chaos = chaos;
 window.effects = effects;
+window.served = served;
 window.viewing = viewing;
 
 let store: OffsetStore | undefined;

@@ -2,32 +2,21 @@ import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { type Server, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import type { ReadableStream as NodeStream } from 'node:stream/web';
 import { promisify } from 'node:util';
 import { EventSource } from 'eventsource';
 import { type Feed, InMemoryOffsetStore, Offset, OffsetTracker, resume, sse } from 'tidemark';
-import { type FeedRequest, MemoryLog, serve } from 'tidemark/serve';
+import { MemoryLog, serve } from 'tidemark/serve';
 import { afterEach, describe, expect, test } from 'vitest';
+import { type Handler, listenerOf } from './listener.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (let cleanup = cleanups.pop(); cleanup; cleanup = cleanups.pop()) await cleanup();
 });
 
-type Handler = (request: FeedRequest) => Promise<Response>;
-
 /** A handler behind a real server. */
 async function listen(handler: Handler): Promise<{ url: string; server: Server }> {
-  const server = createServer(async ({ method = 'GET', url = '/', headers }, answer) => {
-    const get = (name: string): string | null => headers[name]?.toString() ?? null;
-    const response = await handler({ method, url, headers: { get } });
-    answer.writeHead(response.status, Object.fromEntries(response.headers));
-    answer.flushHeaders();
-    const body = response.body ? Readable.fromWeb(response.body as NodeStream) : [];
-    await pipeline(body, answer).catch(() => {});
-  });
+  const server = createServer(listenerOf(handler));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   cleanups.push(() => {

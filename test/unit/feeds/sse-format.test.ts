@@ -58,6 +58,25 @@ const formats: readonly [what: string, text: string, expected: Expected, delays?
   ['text is UTF-8', 'data:ok…😀\n\n', ['ok…😀']],
   ['a delay has leading zeros if it likes', 'retry:0300\ndata:a\n\n', ['a'], [300]],
   ['a delay that is no number is left out', 'retry:300\nretry:100x\nretry:-1\nretry:1.5\ndata:a\n\n', ['a'], [300]],
+  [
+    'a delay is digits after one space at most',
+    'retry: 300\nretry:  400\nretry:500 \nretry:+6\nretry:٧\ndata:a\n\n',
+    ['a'],
+    [300],
+  ],
+  [
+    'a delay needs no event, nor an empty line after it',
+    'retry:300\nretry:400\n\ndata:a\n\nretry:500\n',
+    ['a'],
+    [300, 400, 500],
+  ],
+  ['a byte order mark may stand before any line', '\uFEFF:comment\ndata:a\n\n', ['a']],
+  ['a byte order mark may stand before an empty line', '\uFEFF\r\n\r\ndata:a\n\n', ['a']],
+  ['a colon in a value is text', 'data:a:b: c\ndata::d\nid::5:\n\n', [['a:b: c\n:d', { id: ':5:' }]]],
+  ['one space is taken off any value', 'event: order \nid:  4\ndata:  a\n\n', [[' a', { id: ' 4', type: 'order ' }]]],
+  ['an id without data moves the place of what comes', 'id:4\n\ndata:a\n\n', [['a', { id: '4' }]]],
+  ['the last of several ids counts, wherever it stands', 'id:4\ndata:a\nid:5\n\n', [['a', { id: '5' }]]],
+  ['line ends of other kinds are text', 'data:a\u2028b\u2029c\u0085d\ve\ff\n\n', ['a\u2028b\u2029c\u0085d\ve\ff']],
   ['an empty delay is left out', 'retry\nretry:\ndata:a\n\n', ['a'], []],
 ];
 

@@ -27,7 +27,7 @@ export class Cors {
   constructor(options: CorsOptions, exposed: readonly string[]) {
     const { origin = '*', credentials = false } = options;
     this.#options = options;
-    this.#isOpen = origin === '*';
+    this.#isOpen = [origin].flat().includes('*');
     this.#exposed = exposed.join(', ');
     if (this.#isOpen && credentials) {
       throw new UnsupportedError("browsers refuse credentials from any origin ('*'): name the origins in cors.origin");

@@ -160,11 +160,14 @@ describe('a page of another origin', () => {
 
   test('is let in without cookies where none is named, and not at all where there are no rules', async () => {
     expect(await asked(undefined, app)).toEqual({ origin: '*', credentials: null, vary: null });
+    expect(await asked({ origin: ['*'] }, app)).toEqual({ origin: '*', credentials: null, vary: null });
     expect(await asked(false, app)).toEqual({ origin: null, credentials: null, vary: null });
   });
 
   test('cannot be let in with cookies where all are', () => {
-    expect(() => serve(filled(['a']).feed, { cors: { credentials: true } })).toThrow('name the origins');
+    for (const cors of [{}, { origin: '*' }, { origin: ['*', app] }]) {
+      expect(() => serve(filled(['a']).feed, { cors: { ...cors, credentials: true } })).toThrow('name the origins');
+    }
   });
 });
 

@@ -12,7 +12,14 @@ export default defineConfig(async ({ mode }): Promise<ViteUserConfig> => ({
   root: mode === 'test' ? '.' : 'demo',
   plugins: [feedServer()],
   resolve: { alias: sources() },
-  build: { target: 'es2022', outDir: 'dist', emptyOutDir: true },
+  build: {
+    target: 'es2022',
+    outDir: 'dist',
+    emptyOutDir: true,
+    rolldownOptions: {
+      input: ['index.html', 'sync/index.html'].map((page) => resolve(import.meta.dirname, 'demo', page)),
+    },
+  },
   test: {
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -49,8 +49,8 @@ export function asRate(value: unknown): number {
   return asNumber(value, 'rate', 0, 5000);
 }
 
-export function asCount(value: unknown, name: string): number {
-  const count = asNumber(value, name, 1, 10_000_000);
+export function asCount(value: unknown, name: string, min = 1): number {
+  const count = asNumber(value, name, min, 10_000_000);
   if (!Number.isInteger(count)) throw new HttpError(400, `${name} takes a whole number.`);
   return count;
 }

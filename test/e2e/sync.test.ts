@@ -1,0 +1,206 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type PreviewServer, build, preview } from 'vite';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { TidemarkSync } from '../../demo/sync/main.ts';
+import { findBrowser, wantedEngines } from '../browsers/find.js';
+import { processOf, seesProcesses } from '../browsers/processes.ts';
+import { type Browser, type Tab, open } from '../browsers/tabs.ts';
+
+declare const tidemarkSync: TidemarkSync;
+
+const kills = process.env.FULL ? { tabs: 50, browsers: 5 } : { tabs: 6, browsers: 2 };
+/** So slow that the kills are over before the pull is. */
+const rate = 250;
+const configFile = join(import.meta.dirname, '../../vite.config.ts');
+const quiet = { configFile, mode: 'production', logLevel: 'error' } as const;
+
+let server: PreviewServer;
+let origin: string;
+beforeAll(async () => {
+  await build(quiet);
+  server = await preview({ ...quiet, preview: { port: 0, host: '127.0.0.1' } });
+  const address = server.httpServer.address();
+  origin = `http://localhost:${typeof address === 'object' ? address?.port : ''}`;
+});
+afterAll(() => server.close());
+
+describe.each(wantedEngines())('the offline-first page in %s', (engine) => {
+  const feed = `e2e-${engine}-${Date.now()}`;
+  const page = (query = '') => `${origin}/sync/?feed=${feed}${query}`;
+  const bookAfter = async (n: number) => (await fetch(`${origin}/changes/book?feed=${feed}&at=${n}`)).text();
+
+  /** What a tab finds stored: as far as its offset, each change is applied once. @returns that offset */
+  async function checkStored(tab: Tab): Promise<number> {
+    const { offset, counters, ships } = await tab.eval(readStored, `tidemark-sync-${feed}`);
+    const changes = counters.find(([name]) => name === 'changes')?.[1] ?? 0;
+    const expected = await bookAfter(offset);
+    expect({ changes, text: JSON.stringify({ counters, ships }) }).toEqual({ changes: offset, text: expected });
+    return offset;
+  }
+
+  test('shows in two tabs what one of them pulls, stops while it is offline, and goes on', async () => {
+    const browser = await open(engine);
+    try {
+      const address = `${origin}/sync/?feed=two-tabs-${feed}&rate=1000`;
+      const [first, second] = [await browser.newTab(address), await browser.newTab(address)];
+      for (const tab of [first, second]) await expect.poll(() => changesShown(tab)).toBeGreaterThan(100);
+      await click(second, 'offline');
+      for (const tab of [first, second]) await expect.poll(() => textOf(tab, 'connection')).toBe('Offline');
+      await expect.poll(() => roleOf(first)).toBe(undefined);
+      await expect.poll(() => roleOf(second)).toBe(undefined);
+      await click(second, 'add');
+      await expect.poll(() => textOf(first, 'server-changes')).toBe('10,100');
+      await expect.poll(() => textOf(first, 'verdict')).toMatch(/^[\d,]+ changes to pull\.$/);
+      await click(first, 'offline');
+      for (const tab of [first, second]) await ends(tab, 10_100);
+
+      // Pulled anew, counters that are added to would be twice as high.
+      await click(first, 'restart');
+      await expect.poll(() => textOf(second, 'verdict'), { interval: 5 }).not.toBe('Equal, byte for byte.');
+      for (const tab of [first, second]) await ends(tab, 10_100);
+    } finally {
+      await browser.close();
+    }
+  });
+
+  test.runIf(seesProcesses && findBrowser(engine)?.driver === 'playwright')(
+    `applies every change exactly once while ${kills.tabs} tabs and ${kills.browsers} browsers are killed`,
+    async () => {
+      const profile = await mkdtemp(join(tmpdir(), 'tidemark-'));
+      let browser: Browser | undefined;
+      let done = 0;
+      const killed = { tabs: 0, browsers: 0 };
+      /** Two tabs at work, of which one waits for the other. @returns them and their processes */
+      const twoTabs = async (at: Browser) => {
+        const tabs: { tab: Tab; pid: number }[] = [];
+        for (let i = 0; i < 2; i++) {
+          const tab = await at.newTab(page(`&rate=${rate}&offline`));
+          await loaded(tab);
+          tabs.push({ tab, pid: await processOf(at, tab) });
+        }
+        const [first] = tabs;
+        if (first) done = await checkStored(first.tab);
+        if (first) await click(first.tab, 'offline');
+        return tabs;
+      };
+      /** @returns which of the tabs pulls, once it is further than it was. */
+      const puller = async (tabs: readonly { tab: Tab; pid: number }[], further: number) => {
+        let found: { tab: Tab; pid: number } | undefined;
+        const goal = done + further;
+        const looks = async () => {
+          for (const each of tabs) {
+            const { role, at } = await progress(each.tab);
+            if (role !== 'reader' || at < goal) continue;
+            found = each;
+            done = at;
+          }
+          return found !== undefined;
+        };
+        await expect.poll(looks, { interval: 1 }).toBe(true);
+        expect(done, 'a kill in the middle of the pull').toBeLessThan(10_000);
+        return found ?? { pid: 0 };
+      };
+      try {
+        browser = await open(engine, { dir: profile });
+        for (let round = 1; killed.tabs < kills.tabs; round++) {
+          let tabs = await twoTabs(browser);
+          for (let i = 0; i < 2; i++) {
+            const { pid } = await puller(tabs, 5 + ((7 * round + 11 * i) % 40));
+            process.kill(pid, 'SIGKILL');
+            killed.tabs++;
+            tabs = tabs.filter((each) => each.pid !== pid);
+          }
+          if (killed.browsers / kills.browsers >= killed.tabs / kills.tabs) continue;
+          if (Math.floor((killed.tabs / kills.tabs) * kills.browsers) <= killed.browsers) continue;
+          await puller(await twoTabs(browser), 5 + ((13 * round) % 40));
+          for (const pid of browser.processes()) kill(pid);
+          killed.browsers++;
+          await browser.close().catch(() => {});
+          browser = await open(engine, { dir: profile });
+        }
+        expect(killed).toEqual(kills);
+
+        const last = await browser.newTab(page('&rate=20000'));
+        await ends(last, 10_000);
+        expect(await checkStored(last)).toBe(10_000);
+        console.log(
+          `${engine}: 10,000 changes, ${killed.tabs} killed tabs, ${killed.browsers} killed browsers, ${done} changes in by then: skipped 0, doubled 0`,
+        );
+      } finally {
+        await browser?.close().catch(() => {});
+        await rm(profile, { recursive: true, force: true, maxRetries: 10 });
+      }
+    },
+  );
+
+  /** A tab shows all changes, and that they are the server's, byte for byte. */
+  async function ends(tab: Tab, changes: number): Promise<void> {
+    await expect.poll(() => changesShown(tab), { timeout: 120_000 }).toBe(changes);
+    await expect.poll(() => textOf(tab, 'verdict')).toBe('Equal, byte for byte.');
+    const hash = await textOf(tab, 'server-hash');
+    expect(hash).toMatch(/^[0-9a-f]{64}$/);
+    expect(await textOf(tab, 'local-hash')).toBe(hash);
+  }
+});
+
+/** Reads a page's database in one transaction, knowing nothing of the page's code. */
+async function readStored(database: string) {
+  const answer = <T>(request: IDBRequest<T>) =>
+    new Promise<T>((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error ?? new Error('IndexedDB failed'));
+    });
+  const db = await answer(indexedDB.open(database));
+  const tx = db.transaction(['tidemark-checkpoints', 'ships', 'counters']);
+  const counters = tx.objectStore('counters');
+  const [checkpoint, names, counts, ships] = await Promise.all([
+    answer<{ rank: number } | undefined>(tx.objectStore('tidemark-checkpoints').get('changes')),
+    answer(counters.getAllKeys()),
+    answer<number[]>(counters.getAll()),
+    answer<{ id: number; name: string; harbour: string; tons: number }[]>(tx.objectStore('ships').getAll()),
+  ]);
+  db.close();
+  return {
+    offset: checkpoint?.rank ?? 0,
+    counters: names.map((name, i) => [String(name), counts[i] ?? 0] as const),
+    ships: ships.map(({ id, name, harbour, tons }) => ({ id, name, harbour, tons })),
+  };
+}
+
+/** Which part a tab plays, and how far it knows the changes to be applied. */
+function progress(tab: Tab): Promise<{ role: string | undefined; at: number }> {
+  return tab.eval(() => {
+    const { role, committed } = tidemarkSync.pull.tracker.status(tidemarkSync.pull.source);
+    return { role, at: committed?.kind === 'sequence' ? Number(committed.value) : 0 };
+  });
+}
+
+async function roleOf(tab: Tab): Promise<string | undefined> {
+  return (await progress(tab)).role;
+}
+
+async function changesShown(tab: Tab): Promise<number> {
+  return Number((await textOf(tab, 'local-changes')).replaceAll(/\D/g, '') || 0);
+}
+
+function textOf(tab: Tab, id: string): Promise<string> {
+  return tab.eval((of) => document.getElementById(of)?.innerText.trim() ?? '', id);
+}
+
+function click(tab: Tab, id: string): Promise<void> {
+  return tab.eval((of) => document.getElementById(of)?.click(), id);
+}
+
+async function loaded(tab: Tab): Promise<void> {
+  await expect.poll(() => tab.eval(() => 'tidemarkSync' in globalThis)).toBe(true);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended with the ones before it.
+  }
+}

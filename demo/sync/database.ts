@@ -21,24 +21,32 @@ export function openBook(name: string): Promise<IDBPDatabase<Schema>> {
   });
 }
 
-/** Applies changes in the order of the feed. The first change of all begins an empty book. */
+/**
+ * Applies changes in the order of the feed: reads what they are about, works on that, and writes it back. The first change
+ * of all begins an empty book.
+ */
 export async function apply(tx: Effects, changes: readonly Change[]): Promise<void> {
   const [counters, ships] = [tx.objectStore('counters'), tx.objectStore('ships')];
+  if (changes[0]?.n === 1) await Promise.all([counters.clear(), ships.clear()]);
+  const ids = [...new Set(changes.map(({ ship }) => ship))];
+  const found = await Promise.all(ids.map((id) => ships.get(id)));
+  const afloat = new Map(ids.map((id, i) => [id, found[i]]));
   const added = new Map<string, number>();
   const add = (name: string, count: number) => added.set(name, (added.get(name) ?? 0) + count);
-  for (const { n, ship: id, harbour, ...what } of changes) {
-    if (n === 1) await Promise.all([counters.clear(), ships.clear()]);
+  for (const { ship: id, harbour, ...what } of changes) {
     add('changes', 1);
     add(`${harbour} ${what.kind}`, 1);
     if (what.kind !== 'leaves') add(`${harbour} tons`, what.tons);
-    if (what.kind === 'leaves') await ships.delete(id);
-    if (what.kind === 'arrives') await ships.put({ id, name: what.name, harbour, tons: what.tons });
-    if (what.kind !== 'loads') continue;
-    const before = await ships.get(id);
-    if (before) await ships.put({ ...before, tons: before.tons + what.tons });
+    const before = afloat.get(id);
+    if (what.kind === 'arrives') afloat.set(id, { id, name: what.name, harbour, tons: what.tons });
+    else if (what.kind === 'leaves') afloat.set(id, undefined);
+    else if (before) afloat.set(id, { ...before, tons: before.tons + what.tons });
   }
   const store = async (name: string, count: number) => counters.put(((await counters.get(name)) ?? 0) + count, name);
-  await Promise.all([...added].map(([name, count]) => store(name, count)));
+  await Promise.all([
+    ...[...afloat].map(([id, ship]) => (ship ? ships.put(ship) : ships.delete(id))),
+    ...[...added].map(([name, count]) => store(name, count)),
+  ]);
 }
 
 /** The whole book, as it is at one moment. */

@@ -63,7 +63,7 @@ export class Pull {
       signal,
       exclusive: true,
       transact: ['ships', 'counters'],
-      batch: { size: 50, intervalMs: 50 },
+      batch: { size: 100, intervalMs: 50 },
       handler: (changes, { tx }) =>
         apply(
           tx,

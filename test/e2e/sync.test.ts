@@ -7,12 +7,15 @@ import type { TidemarkSync } from '../../demo/sync/main.ts';
 import { findBrowser, wantedEngines } from '../browsers/find.js';
 import { processOf, seesProcesses } from '../browsers/processes.ts';
 import { type Browser, type Tab, open } from '../browsers/tabs.ts';
+import { mulberry32 } from '../random.ts';
 
 declare const tidemarkSync: TidemarkSync;
 
 const kills = process.env.FULL ? { tabs: 50, browsers: 5 } : { tabs: 6, browsers: 2 };
-/** So slow that the kills are over before the pull is. */
-const rate = 250;
+/** Changes a second: so slow that the kills are over before the pull is. */
+const rate = 500;
+/** How many changes are pulled from one kill to the next, about. */
+const step = 8000 / (kills.tabs + kills.browsers);
 const configFile = join(import.meta.dirname, '../../vite.config.ts');
 const quiet = { configFile, mode: 'production', logLevel: 'error' } as const;
 
@@ -43,7 +46,7 @@ describe.each(wantedEngines())('the offline-first page in %s', (engine) => {
   test('shows in two tabs what one of them pulls, stops while it is offline, and goes on', async () => {
     const browser = await open(engine);
     try {
-      const address = `${origin}/sync/?feed=two-tabs-${feed}&rate=1000`;
+      const address = `${origin}/sync/?feed=two-tabs-${feed}&rate=20000`;
       const [first, second] = [await browser.newTab(address), await browser.newTab(address)];
       for (const tab of [first, second]) await expect.poll(() => changesShown(tab)).toBeGreaterThan(100);
       await click(second, 'offline');
@@ -72,6 +75,9 @@ describe.each(wantedEngines())('the offline-first page in %s', (engine) => {
       let browser: Browser | undefined;
       let done = 0;
       const killed = { tabs: 0, browsers: 0 };
+      const random = mulberry32(Number(process.env.SEED ?? 20_260_101));
+      /** At any place of a batch, and of a page. */
+      const goal = () => Math.floor(step * (0.2 + random() * 0.8));
       /** Two tabs at work, of which one waits for the other. @returns them and their processes */
       const twoTabs = async (at: Browser) => {
         const tabs: { tab: Tab; pid: number }[] = [];
@@ -88,11 +94,11 @@ describe.each(wantedEngines())('the offline-first page in %s', (engine) => {
       /** @returns which of the tabs pulls, once it is further than it was. */
       const puller = async (tabs: readonly { tab: Tab; pid: number }[], further: number) => {
         let found: { tab: Tab; pid: number } | undefined;
-        const goal = done + further;
+        const from = done;
         const looks = async () => {
           for (const each of tabs) {
             const { role, at } = await progress(each.tab);
-            if (role !== 'reader' || at < goal) continue;
+            if (role !== 'reader' || at < from + further) continue;
             found = each;
             done = at;
           }
@@ -104,17 +110,16 @@ describe.each(wantedEngines())('the offline-first page in %s', (engine) => {
       };
       try {
         browser = await open(engine, { dir: profile });
-        for (let round = 1; killed.tabs < kills.tabs; round++) {
+        while (killed.tabs < kills.tabs) {
           let tabs = await twoTabs(browser);
           for (let i = 0; i < 2; i++) {
-            const { pid } = await puller(tabs, 5 + ((7 * round + 11 * i) % 40));
+            const { pid } = await puller(tabs, goal());
             process.kill(pid, 'SIGKILL');
             killed.tabs++;
             tabs = tabs.filter((each) => each.pid !== pid);
           }
-          if (killed.browsers / kills.browsers >= killed.tabs / kills.tabs) continue;
           if (Math.floor((killed.tabs / kills.tabs) * kills.browsers) <= killed.browsers) continue;
-          await puller(await twoTabs(browser), 5 + ((13 * round) % 40));
+          await puller(await twoTabs(browser), goal());
           for (const pid of browser.processes()) kill(pid);
           killed.browsers++;
           await browser.close().catch(() => {});

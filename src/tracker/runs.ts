@@ -1,5 +1,5 @@
 import type { Listeners } from './listeners.ts';
-import type { Run } from './position.ts';
+import type { Position, Run } from './position.ts';
 import type { Positions } from './positions.ts';
 import type { Told } from './progress.ts';
 import type { Role, TrackerEvent } from './types.ts';
@@ -8,10 +8,13 @@ import type { Role, TrackerEvent } from './types.ts';
 export class Runs {
   readonly #positions: Positions;
   readonly #listeners: Listeners;
+  readonly #ask: (position: Position) => Promise<void>;
 
-  constructor(positions: Positions, listeners: Listeners) {
+  /** @param ask asks the store where a source is that is not known yet */
+  constructor(positions: Positions, listeners: Listeners, ask: (position: Position) => Promise<void>) {
     this.#positions = positions;
     this.#listeners = listeners;
+    this.#ask = ask;
   }
 
   /** A run begins. @returns a function that ends it */
@@ -33,6 +36,8 @@ export class Runs {
     if (!position || position.role === before) return;
     position.changed();
     position.tell('role', 'local');
+    // Only of what is known can be told what the tab that reads commits. Where this fails, the reading asks again.
+    if (position.role === 'waiting' && !position.known) this.#ask(position).catch(() => {});
   }
 
   /** Which log the source's offset belongs to. */

@@ -78,7 +78,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
     this.#rules = { store, listeners: new Listeners(), now, maxInFlight, stuckAfterMs };
     this.#positions = new Positions(this.#rules);
     this.#health = new Health(this.#rules.listeners);
-    this.runs = new Runs(this.#positions, this.#rules.listeners);
+    this.runs = new Runs(this.#positions, this.#rules.listeners, (position) => this.#epochs.start(position));
     this.#page = new PageLife(store, this.#positions, {
       hide: () => this.commitAll().catch(() => {}),
       refresh: (position) => this.#epochs.start(position),

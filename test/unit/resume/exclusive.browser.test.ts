@@ -84,6 +84,21 @@ describe('an exclusive reading', () => {
     expect(all.length - distinct.size).toBeLessThanOrEqual(1);
   });
 
+  test('is told in a tab that waits from the start: its events and its status follow what is committed', async () => {
+    const name = storeName();
+    const first = reader(name);
+    await expect.poll(first.role).toBe('reader');
+    const second = reader(name);
+    const heard: Offset[] = [];
+    second.tracker.subscribe(({ type, origin, offset }) => {
+      if (type === 'committed' && origin === 'remote' && offset) heard.push(offset);
+    });
+    await expect.poll(() => heard.length).toBeGreaterThan(5);
+    expect(second.role()).toBe('waiting');
+    expect(second.tracker.status(source).committed).toEqual(heard.at(-1));
+    expect(second.openings).toEqual([]);
+  });
+
   test('is taken over at once when the client that reads is gone', async () => {
     const name = storeName();
     const other = await client();

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 const more = { FULL: '1', KILLS: '1000', SCHEDULES: '100000', CHAOS_SECONDS: '60', CHAOS_SEEDS: '10' };
 
 let failed = false;
-for (const script of ['schedules', 'test:crash', 'test:tabs']) {
+for (const script of ['schedules', 'test:crash', 'test:tabs', 'test:e2e']) {
   const { status } = spawnSync('npm', ['run', '--silent', script], {
     stdio: 'inherit',
     env: { ...more, ...process.env },

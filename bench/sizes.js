@@ -20,13 +20,32 @@ const bundling = (code) => () => async () => {
       },
     ],
   });
-  return output.reduce((sum, part) => sum + ('code' in part ? brotliCompressSync(part.code).length : 0), 0);
+  const loaded = loadedAtOnce(output);
+  const sizeOf = (/** @type {boolean} */ later) =>
+    output.reduce((sum, part) => {
+      const counts = part.type === 'chunk' && loaded.has(part.fileName) !== later;
+      return sum + (counts ? brotliCompressSync(part.code).length : 0);
+    }, 0);
+  return { amount: sizeOf(false), also: { 'loaded on demand': sizeOf(true) } };
 };
+
+/** The chunks that come with the entry; others are loaded when they are needed. @param {import('rolldown').RolldownOutput['output']} output */
+function loadedAtOnce(output) {
+  const chunks = output.filter((part) => part.type === 'chunk');
+  const loaded = new Set(chunks.filter(({ isEntry }) => isEntry).map(({ fileName }) => fileName));
+  // A set goes on with what is added while it is walked.
+  for (const name of loaded) {
+    for (const { fileName, imports } of chunks) if (fileName === name) for (const each of imports) loaded.add(each);
+  }
+  return loaded;
+}
 
 const imports = {
   'tidemark: tracker, memory': `export { OffsetTracker, InMemoryOffsetStore, Offset } from 'tidemark'`,
   'tidemark: sse': `export { sse } from 'tidemark'`,
   'tidemark: resume, sse, tracker, memory': `export { OffsetTracker, InMemoryOffsetStore, Offset, resume, sse } from 'tidemark'`,
+  'tidemark: tracker, IndexedDB': `export { OffsetTracker, Offset } from 'tidemark'; export { IndexedDBOffsetStore } from 'tidemark/indexeddb'`,
+  'tidemark: resume, sse, tracker, IndexedDB': `export { OffsetTracker, Offset, resume, sse } from 'tidemark'; export { IndexedDBOffsetStore } from 'tidemark/indexeddb'`,
   'tidemark/indexeddb': `export { IndexedDBOffsetStore } from 'tidemark/indexeddb'`,
   'tidemark/local-storage': `export { LocalStorageOffsetStore } from 'tidemark/local-storage'`,
   eventsource: `export { EventSource } from 'eventsource'`,
@@ -43,8 +62,14 @@ export const comparisons = [
     unit: 'bytes',
     timed: false,
     rounds: 1,
+    warmUp: 0,
     baseline: 'eventsource-client',
     sides: Object.fromEntries(Object.entries(imports).map(([name, code]) => [name, bundling(code)])),
+    goals: [
+      { side: 'tidemark: tracker, memory', atMost: 4000 },
+      { side: 'tidemark: tracker, IndexedDB', atMost: 7000 },
+      { side: 'tidemark: resume, sse, tracker, IndexedDB', atMost: 11_500 },
+    ],
     note: 'Smaller is better. None of the peers keeps an offset.',
   },
 ];

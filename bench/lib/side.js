@@ -8,6 +8,9 @@ process.on('message', async (/** @type {any} */ { given }) => {
   round ??= await comparisons[Number(index)].sides[name](given);
   if (given !== undefined || !round) return void process.send?.({});
   const start = performance.now();
-  const amount = await round();
-  process.send?.({ amount, ms: performance.now() - start });
+  const answer = await round();
+  const ms = performance.now() - start;
+  process.send?.(typeof answer === 'number' ? { amount: answer, ms } : { ms, ...answer });
 });
+// What was started is left when whoever asks is gone.
+process.on('disconnect', () => process.exit());

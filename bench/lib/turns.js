@@ -6,7 +6,22 @@ import { fileURLToPath } from 'node:url';
  * One way of doing a job. It is called once in a process of its own, and gives a function that does the job once and answers
  * how much that was: operations, or what else the comparison counts.
  * @typedef {(given: any) => Promise<Round> | Round} Side
- * @typedef {() => Promise<number> | number} Round
+ * @typedef {() => Promise<number | Answer> | number | Answer} Round
+ */
+
+/**
+ * What a round answers that takes its time itself, or has more to tell.
+ * @typedef {object} Answer
+ * @property {number} amount
+ * @property {number} [ms] default: as long as the round took
+ * @property {Record<string, number>} [also] by name
+ */
+
+/**
+ * Figures by side, one a round, and what else the rounds told.
+ * @typedef {object} Found
+ * @property {Record<string, number[]>} figures
+ * @property {Record<string, Record<string, number[]>>} also
  */
 
 /**
@@ -19,21 +34,21 @@ import { fileURLToPath } from 'node:url';
  * @property {readonly Goal[]} [goals]
  * @property {string} [note]
  * @property {number} [rounds] default 7
+ * @property {number} [quickRounds] default 3
+ * @property {number} [warmUp] rounds before figures count; default 3
+ * @property {boolean} [alone] whether a side's process ends before the next begins, where one needs much of the machine
  * @property {string[]} [execArgv] options of Node
  * @property {(quick: boolean) => unknown} [given] what every side is called with
  */
 
 /**
- * A ratio of two sides that is to be reached.
+ * What is to be reached: a ratio of two sides, or a figure.
  * @typedef {object} Goal
  * @property {string} side
- * @property {string} of the other side
+ * @property {string} [of] the other side
  * @property {number} [atLeast]
  * @property {number} [atMost]
  */
-
-/** Rounds before figures count. */
-const warmUp = 3;
 
 /** @typedef {{ readonly median: number, readonly least: number, readonly most: number }} Spread */
 
@@ -57,26 +72,46 @@ export function ratioOf(a, b) {
  * @param {string} file the module that holds the comparison
  * @param {number} index which of its comparisons
  * @param {Comparison} comparison @param {boolean} quick
- * @returns {Promise<Record<string, number[]>>} figures by side, one a round
+ * @returns {Promise<Found>}
  */
-export async function takeTurns(file, index, { sides, rounds = 7, execArgv = [], timed = true, given }, quick) {
+export async function takeTurns(file, index, comparison, quick) {
+  const { sides, execArgv = [], given, alone } = comparison;
   const input = await given?.(quick);
   const names = Object.keys(sides);
-  const processes = names.map((name) => new SideProcess(file, index, name, execArgv));
+  /** @type {Found} */
+  const found = { figures: {}, also: {} };
   try {
-    for (const side of processes) await side.ask({ given: input });
-    /** @type {Record<string, number[]>} */
-    const figures = Object.fromEntries(names.map((name) => [name, []]));
-    const turns = Array.from({ length: warmUp + (quick ? 3 : rounds) }, () => processes).flat();
-    for (const side of turns) {
-      const { amount, ms } = await side.ask({});
-      figures[side.name]?.push(timed ? (amount / ms) * 1000 : amount);
+    for (const group of alone ? names.map((name) => [name]) : [names]) {
+      const processes = group.map((name) => new SideProcess(file, index, name, execArgv));
+      await runTogether(processes, comparison, { input, quick, found }).finally(() => {
+        for (const side of processes) side.end();
+      });
     }
-    for (const values of Object.values(figures)) values.splice(0, warmUp);
-    return figures;
+    return found;
   } finally {
-    for (const side of processes) side.end();
-    if (input && typeof input === 'object' && 'stop' in input && typeof input.stop === 'function') input.stop();
+    if (input && typeof input === 'object' && 'stop' in input && typeof input.stop === 'function') await input.stop();
+  }
+}
+
+/**
+ * @param {SideProcess[]} processes @param {Comparison} comparison
+ * @param {{ input: unknown, quick: boolean, found: Found }} run
+ */
+async function runTogether(
+  processes,
+  { rounds = 7, quickRounds = 3, warmUp = 3, timed = true },
+  { input, quick, found },
+) {
+  for (const side of processes) await side.ask({ given: input ?? null });
+  const counted = quick ? Math.min(quickRounds, rounds) : rounds;
+  for (let round = -warmUp; round < counted; round++) {
+    for (const side of processes) {
+      const { amount, ms, also = {} } = await side.ask({});
+      if (round < 0) continue;
+      (found.figures[side.name] ??= []).push(timed ? (amount / ms) * 1000 : amount);
+      const others = (found.also[side.name] ??= {});
+      for (const [what, value] of Object.entries(also)) (others[what] ??= []).push(Number(value));
+    }
   }
 }
 

@@ -1,12 +1,12 @@
 // Runs the benchmarks, prints their tables, and writes RESULTS.md and its charts: `npm run bench`. `npm run bench -- --quick`
-// does the same with fewer rounds; `npm run bench -- sse tickets` runs those alone, and writes nothing.
+// does the same with fewer rounds, and leaves out what takes minutes; `npm run bench -- sse tickets` runs those alone, and writes nothing.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chart } from './lib/chart.js';
 import { goalsOf, machine, markdownOf, rowsOf } from './lib/report.js';
 import { takeTurns } from './lib/turns.js';
 
-const all = ['hot-path', 'sse', 'tickets', 'sizes'];
+const all = ['hot-path', 'sse', 'indexeddb', 'local-storage', 'file', 'transact', 'tickets', 'memory', 'sizes'];
 
 const quick = process.argv.includes('--quick');
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
@@ -30,6 +30,7 @@ async function runFile(name) {
   /** @type {{ comparisons: import('./lib/turns.js').Comparison[] }} */
   const { comparisons } = await import(file);
   for (const [index, comparison] of comparisons.entries()) {
+    if (quick && comparison.inFullOnly) continue;
     const found = await takeTurns(file, index, comparison, quick);
     report(`${name}-${index + 1}`, comparison, found);
   }

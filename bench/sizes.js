@@ -35,7 +35,7 @@ function loadedAtOnce(output) {
   const loaded = new Set(chunks.filter(({ isEntry }) => isEntry).map(({ fileName }) => fileName));
   // A set goes on with what is added while it is walked.
   for (const name of loaded) {
-    for (const { fileName, imports } of chunks) if (fileName === name) for (const each of imports) loaded.add(each);
+    for (const each of chunks.find(({ fileName }) => fileName === name)?.imports ?? []) loaded.add(each);
   }
   return loaded;
 }

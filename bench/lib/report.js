@@ -11,6 +11,9 @@ const packages = [
   'eventsource-client',
   '@microsoft/fetch-event-source',
   'eventsource-parser',
+  'idb-keyval',
+  'better-sqlite3',
+  'write-file-atomic',
   'rolldown',
 ];
 

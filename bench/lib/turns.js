@@ -36,6 +36,7 @@ import { fileURLToPath } from 'node:url';
  * @property {number} [rounds] default 7
  * @property {number} [quickRounds] default 3
  * @property {number} [warmUp] rounds before figures count; default 3
+ * @property {boolean} [inFullOnly] whether the quick form leaves it out
  * @property {boolean} [alone] whether a side's process ends before the next begins, where one needs much of the machine
  * @property {string[]} [execArgv] options of Node
  * @property {(quick: boolean) => unknown} [given] what every side is called with

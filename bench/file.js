@@ -1,8 +1,8 @@
 // What a durable commit to a file costs, beside what else one could do: append and fdatasync alone, the whole file written
-// anew (write-file-atomic), a row in SQLite (better-sqlite3, WAL, synchronous = FULL). All in one run, in turns, so that the
-// ratios hold though the machine is busy. `ROUND_MS` is how long a turn takes; set TMPDIR to choose the disk.
+// anew (write-file-atomic), a row in SQLite (better-sqlite3, WAL, synchronous = FULL); from one process and from eight. Set
+// TMPDIR to choose the disk.
 import Database from 'better-sqlite3';
-import { spawn } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,9 +10,6 @@ import { fileURLToPath } from 'node:url';
 import { Offset } from 'tidemark';
 import { FileOffsetStore } from 'tidemark/file';
 import writeFileAtomic from 'write-file-atomic';
-
-const roundMs = Number(process.env.ROUND_MS ?? 700);
-const rounds = 3;
 
 /** @param {number} n */
 const at = (n) => ({ epoch: 0, rank: n, offset: Offset.sequence(n), committedAt: Date.now() });
@@ -22,7 +19,7 @@ const nameOf = (i) => `source ${i}`;
 const all = (count, n) => new Map(Array.from({ length: count }, (_, i) => [nameOf(i), at(n)]));
 
 /**
- * Each opens a file, fills it with sources, and gives a function that commits one of them.
+ * Each opens a file, fills it with sources where it is told to, and gives a function that commits one of them.
  * @type {Record<string, (path: string, sources: number, fill: boolean) => Promise<(n: number, source: string) => unknown>>}
  */
 const ways = {
@@ -66,63 +63,44 @@ const ways = {
   },
 };
 
-if (process.argv[2] === 'child') await beChild();
-else await compare();
+if (process.argv[2] === 'committer') await beCommitter();
 
-async function compare() {
-  for (const processes of [1, 8]) {
-    for (const sources of [1, 10_000, 100_000]) report(processes, sources, await measure(processes, sources));
-  }
+/** @param {boolean} quick */
+async function folder(quick) {
+  const path = await mkdtemp(join(tmpdir(), 'tidemark-bench-'));
+  return { path, roundMs: quick ? 200 : 700, stop: () => rm(path, { recursive: true, force: true, maxRetries: 10 }) };
 }
 
-/** @param {number} processes @param {number} sources @returns {Promise<Map<string, any>>} */
-async function measure(processes, sources) {
-  const folder = await mkdtemp(join(tmpdir(), 'tidemark-bench-'));
-  const found = new Map();
-  for (const [way, start] of Object.entries(ways)) {
-    const path = join(folder, way);
-    await start(path, sources, true);
-    found.set(way, { path, commits: 0, ms: 0, times: [], compactions: 0 });
-  }
-  for (let round = 0; round < rounds; round++) {
-    for (const [way, total] of found) await measureRound(way, total, processes, sources, round);
-  }
-  await rm(folder, { recursive: true });
-  return found;
-}
-
-/** @param {string} way @param {any} total @param {number} processes @param {number} sources @param {number} round */
-async function measureRound(way, total, processes, sources, round) {
-  const before = await inode(total.path);
-  const children = Array.from({ length: processes }, (_, i) => runChild(way, total.path, sources, i, round));
-  for (const { commits, ms, times } of await Promise.all(children)) {
-    total.commits += commits;
-    total.ms += ms / processes;
-    total.times.push(...times);
-  }
-  if ((await inode(total.path)) !== before) total.compactions++;
-}
-
-/** @param {number} processes @param {number} sources @param {Map<string, any>} found */
-function report(processes, sources, found) {
-  const rate = (/** @type {string} */ way) => (found.get(way).commits / found.get(way).ms) * 1000;
-  /** @type {Record<string, object>} */
-  const table = {};
-  for (const [way, { times, compactions }] of found) {
-    times.sort((/** @type {number} */ a, /** @type {number} */ b) => a - b);
-    const percentile = (/** @type {number} */ p) => Number(times[Math.floor((times.length - 1) * p)]?.toFixed(2));
-    table[way] = {
-      'commits/s': Math.round(rate(way)),
-      'of append, fdatasync': `×${(rate(way) / rate('append, fdatasync')).toFixed(3)}`,
-      'p50, ms': percentile(0.5),
-      'p99, ms': percentile(0.99),
-      'longest, ms': percentile(1),
-      ...(way.startsWith('tidemark') && { 'rounds with a new file': compactions }),
+/** @param {string} way @param {number} processes @param {number} sources @returns {import('./lib/turns.js').Side} */
+const committing =
+  (way, processes, sources) =>
+  async ({ path, roundMs }) => {
+    const file = join(path, `${way} of ${sources}`);
+    await ways[way]?.(file, sources, true);
+    const committers = Array.from({ length: processes }, (_, i) =>
+      fork(fileURLToPath(import.meta.url), ['committer', way, file, sources, i].map(String)),
+    );
+    await Promise.all(committers.map((each) => new Promise((resolve) => each.once('message', resolve))));
+    return async () => {
+      const before = await inode(file);
+      const answers = committers.map((each) => new Promise((resolve) => each.once('message', resolve)));
+      for (const each of committers) each.send(roundMs);
+      /** @type {{ times: number[], ms: number }[]} */
+      const told = await Promise.all(answers);
+      const times = told.flatMap((each) => each.times).sort((a, b) => a - b);
+      const percentile = (/** @type {number} */ p) => times[Math.floor((times.length - 1) * p)] ?? NaN;
+      return {
+        amount: times.length,
+        ms: told.reduce((sum, { ms }) => sum + ms, 0) / processes,
+        also: {
+          'p50, ms': percentile(0.5),
+          'p99, ms': percentile(0.99),
+          'longest, ms': percentile(1),
+          ...(way.startsWith('tidemark') && { 'new file': (await inode(file)) === before ? 0 : 1 }),
+        },
+      };
     };
-  }
-  console.log(`\n${processes} process${processes === 1 ? '' : 'es'}, ${sources} source${sources === 1 ? '' : 's'}`);
-  console.table(table);
-}
+  };
 
 /** @param {string} path */
 async function inode(path) {
@@ -132,34 +110,67 @@ async function inode(path) {
   );
 }
 
-/**
- * @param {string} way @param {string} path @param {number} sources @param {number} index @param {number} round
- * @returns {Promise<{ commits: number, ms: number, times: number[] }>}
- */
-async function runChild(way, path, sources, index, round) {
-  const args = [fileURLToPath(import.meta.url), 'child', way, path, sources, index, round].map(String);
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  let text = '';
-  for await (const chunk of child.stdout) text += chunk;
-  return JSON.parse(text);
-}
-
-async function beChild() {
-  const [way = '', path = '', sources = '', index = '', round = ''] = process.argv.slice(3);
+/** Commits for as long as it is told, again and again. */
+async function beCommitter() {
+  const [way = '', path = '', sources = '', index = ''] = process.argv.slice(3);
   const count = Number(sources);
   const commit = await ways[way]?.(path, count, false);
   // Each process has sources of its own.
-  let n = Number(round) * 1e6;
+  let n = 0;
   const step = async () => commit?.(++n, nameOf(count === 1 ? Number(index) : (Number(index) + n * 8) % count));
   for (let i = 0; i < 5; i++) await step();
-  /** @type {number[]} */
-  const times = [];
-  const start = performance.now();
-  while (performance.now() - start < roundMs) {
-    const before = performance.now();
-    await step();
-    times.push(performance.now() - before);
-  }
-  const ms = performance.now() - start;
-  process.stdout.write(JSON.stringify({ commits: times.length, ms, times }), () => process.exit());
+  process.on('message', async (roundMs) => {
+    /** @type {number[]} */
+    const times = [];
+    const start = performance.now();
+    while (performance.now() - start < Number(roundMs)) {
+      const before = performance.now();
+      await step();
+      times.push(performance.now() - before);
+    }
+    process.send?.({ times, ms: performance.now() - start });
+  });
+  process.on('disconnect', () => process.exit());
+  process.send?.('ready');
 }
+
+/** @param {number} count @param {string} what */
+const counted = (count, what) =>
+  `${count.toLocaleString('en')} ${what}${count === 1 ? '' : what.endsWith('s') ? 'es' : 's'}`;
+
+/** @param {number} processes @param {number} sources @returns {import('./lib/turns.js').Comparison} */
+const comparison = (processes, sources) => ({
+  title: `Durable commits to a file, ${counted(processes, 'process')}, ${counted(sources, 'source')}`,
+  unit: 'commits',
+  baseline: 'append, fdatasync',
+  given: folder,
+  rounds: 3,
+  quickRounds: 2,
+  warmUp: 1,
+  inFullOnly: sources > 1,
+  sides: Object.fromEntries(Object.keys(ways).map((way) => [way, committing(way, processes, sources)])),
+  goals: [
+    { side: 'tidemark', of: 'append, fdatasync', atLeast: 0.25 },
+    { side: 'tidemark', of: 'write-file-atomic', atLeast: 1 },
+  ],
+});
+
+const few = `tidemark, ${counted(1, 'source')}`;
+const many = `tidemark, ${counted(100_000, 'source')}`;
+
+/** @type {import('./lib/turns.js').Comparison} */
+const growth = {
+  title: 'Durable commits to a file, growth',
+  unit: 'commits',
+  baseline: few,
+  given: folder,
+  rounds: 5,
+  warmUp: 1,
+  sides: { [few]: committing('tidemark', 1, 1), [many]: committing('tidemark', 1, 100_000) },
+  goals: [{ side: many, of: few, atLeast: 0.5 }],
+};
+
+export const comparisons = [
+  ...[1, 8].flatMap((processes) => [1, 10_000, 100_000].map((sources) => comparison(processes, sources))),
+  growth,
+];

@@ -75,7 +75,7 @@ export const comparisons = [10_000, 100_000, 1_000_000].map((sources) => ({
   rounds: 1,
   warmUp: 0,
   alone: true,
-  inFullOnly: sources === 100_000,
+  inFullOnly: sources === 1_000_000,
   execArgv: ['--expose-gc', '--max-old-space-size=8192'],
   sides: {
     [plain]: measuring(sources, fillMap),

@@ -1,6 +1,7 @@
 // What a test can do in a tab, by `tab.eval(() => tab.record('orders', 1))`. Arguments and results are JSON.
 import { Offset, type OffsetStore, OffsetTracker, type Strategy } from 'tidemark';
 import { type Part, actAlone, commitToBoth } from './alone.ts';
+import { awake } from './awake.ts';
 import { chaos, takePart } from './chaos.ts';
 import { effects } from './effects.ts';
 import { type Marathon, type Progress, type Race, race, runOn } from './race.ts';
@@ -71,6 +72,7 @@ declare global {
     reader: typeof reader;
     chaos: typeof chaos;
     effects: typeof effects;
+    awake: typeof awake;
     served: typeof served;
     viewing: typeof viewing;
   }
@@ -79,6 +81,7 @@ window.tab = tab;
 window.reader = reader;
 window.chaos = chaos;
 window.effects = effects;
+window.awake = awake;
 window.served = served;
 window.viewing = viewing;
 

@@ -1,3 +1,4 @@
+import type { FeedError } from '../feeds/feed-error.ts';
 import type { Feed, FeedEvent } from '../feeds/feed.ts';
 import type { HandlerOptions } from '../resume/handler.ts';
 import type { FeedState } from '../resume/options.ts';
@@ -68,7 +69,7 @@ function forward(latest: () => Latest): Omit<HandlerOptions<FeedEvent<unknown>>,
     handler: (event, context) => latest().options.handler(event, context),
     onFailed: (error, event, attempt) => latest().options.onFailed?.(error, event, attempt) ?? 'stop',
     // Without these two `resume` decides by itself, so they are given only where there are some.
-    ...(retry && { retry: (error: unknown, attempt: number) => (latest().options.retry ?? retry)(error, attempt) }),
+    ...(retry && { retry: (error: FeedError, attempt: number) => (latest().options.retry ?? retry)(error, attempt) }),
     ...(typeof onExpired === 'function' && {
       onExpired: (...args: Parameters<typeof onExpired>) => {
         const { onExpired: newest } = latest().options;

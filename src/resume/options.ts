@@ -1,4 +1,5 @@
 import type { FeedChangedError, FeedExpiredError } from '../errors.ts';
+import type { FeedError } from '../feeds/feed-error.ts';
 import type { Offset } from '../offset.ts';
 import type { FeedReason } from './wake.ts';
 
@@ -58,10 +59,10 @@ export interface ReaderOptions<E = unknown> {
     attempt: number,
   ) => 'retry' | 'skip' | 'stop' | Promise<'retry' | 'skip' | 'stop'>;
   /**
-   * Whether a refusal of the server is worth another try: one that has a `status`, like a FeedError of a 409. Attempts are
+   * Whether a refusal of the server is worth another try: a FeedError that has a `status`, for example 409. Attempts are
    * counted from 1, and anew once the feed has shown life. Default: what the error says by `retryable`.
    */
-  readonly retry?: (error: unknown, attempt: number) => boolean;
+  readonly retry?: (error: FeedError, attempt: number) => boolean;
   /**
    * What a store that does not work for `storeTimeoutMs`, or cannot work at all, does to the reading: 'stop', the default,
    * ends it with the store's error; 'continue' reads on, from what this tracker remembers or else from where the reset

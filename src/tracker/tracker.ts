@@ -337,8 +337,9 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
   }
 
   #tracked(reset: Promise<void>): Promise<void> {
-    this.#resets.add(reset);
-    return reset.finally(() => this.#resets.delete(reset));
+    const ended = reset.finally(() => this.#resets.delete(ended));
+    this.#resets.add(ended);
+    return ended;
   }
 
   #changed(change: StoreChange): void {

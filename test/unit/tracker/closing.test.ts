@@ -47,6 +47,20 @@ describe('close', () => {
     expect((await store.inner.get('clicks'))?.offset).toEqual(sequence(2));
   });
 
+  it('waits for a reset and a clear that are under way, and whoever awaits them knows before', async () => {
+    const store = new TestStore();
+    const tracker = new OffsetTracker(store);
+    await tracker.record('orders', sequence(1));
+    const go = store.hold();
+    const ended: string[] = [];
+    void tracker.clear('orders').then(() => ended.push('clear'));
+    void tracker.reset('clicks', sequence(7)).then(() => ended.push('reset'));
+    const closed = tracker.close().then(() => ended.push('close'));
+    go();
+    await closed;
+    expect(ended).toEqual(['clear', 'reset', 'close']);
+  });
+
   it('waits for the write that is under way', async () => {
     const store = new TestStore();
     const tracker = new OffsetTracker(store);

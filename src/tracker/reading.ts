@@ -185,6 +185,9 @@ export class SourceReading implements Reading, Member, Applies {
       const transact = transactOf(store, source, offset, this.isFencing);
       const place = { ...position.checkpoint(), offset: this.last, rank: this.rank };
       if (!divisible && isCovered(offset, place, source, store.compare)) return 'duplicate';
+      // A try before this one, which failed later, may have found what comes first applied by somebody else.
+      while (divisible && isCovered(offsets[from] ?? last, place, source, store.compare))
+        if (++from >= offsets.length) return 'duplicate';
       // Who is behind others need not ask the store for each event that they have applied.
       const { committed } = position;
       if (

@@ -1,15 +1,16 @@
 import { type OffsetError, UnsupportedError, quote } from '../errors.ts';
-import { type FeedEvent, isFailure, isHeartbeat } from '../feeds/feed.ts';
+import { type FeedEvent, isHeartbeat } from '../feeds/feed.ts';
 import { type Offset, isConcrete } from '../offset.ts';
 import type { OffsetStore } from '../store.ts';
 import { type Applies, cannotTransact } from '../tracker/transacting.ts';
+import { workOn } from './attempts.ts';
 import type { Delivery } from './delivery.ts';
 import { Effect, type Entry } from './effect.ts';
 import type { EffectOptions } from './effect-options.ts';
 import { isFinal } from './failures.ts';
 import { Queue, type Slot } from './queue.ts';
 import type { Reader } from './reader.ts';
-import { untilLetGo } from './running.ts';
+import { Counter, checkCount, untilLetGo } from './running.ts';
 import { pauseBefore, sleep } from './sleep.ts';
 import { about, verdictOn } from './verdict.ts';
 
@@ -34,12 +35,12 @@ export async function applyAll<E extends FeedEvent<unknown>>(
 ): Promise<void> {
   const { batch, concurrency = 1 } = options;
   const { size = 1, intervalMs = 100 } = batch ?? {};
-  check('concurrency', concurrency);
-  check('batch.size', size);
+  checkCount('concurrency', concurrency);
+  checkCount('batch.size', size);
   if (!(intervalMs >= 0)) throw new TypeError(`batch.intervalMs ${intervalMs}: give 0 or more`);
   if (options.transact && typeof store.transact !== 'function') throw cannotTransact(store, source);
   const queue = new Queue<E, Ready<E>>(size, batch ? intervalMs : 0, Math.max(size, concurrency));
-  const preparing = new Preparing(concurrency);
+  const preparing = new Counter();
   const applying = new Applying(reader, options);
   let failure: { readonly error: unknown } | undefined;
   const drained = drain(queue, applying).catch((error: unknown) => {
@@ -49,10 +50,12 @@ export async function applyAll<E extends FeedEvent<unknown>>(
   });
   try {
     for (let delivery = await reader.next(); delivery; delivery = await reader.next()) {
-      const ready = preparing.run(() => prepare(reader, options, delivery as Delivery<E>));
-      ready.catch(() => {}); // Told when its turn comes.
+      const ready = prepare(reader, options, delivery);
+      preparing.enter();
+      const prepared = (): void => preparing.leave();
+      ready.then(prepared, prepared); // What it fails with is told when its turn comes.
       await queue.put({ delivery, ready });
-      await preparing.room();
+      await preparing.fewerThan(concurrency);
       if (queue.placeless > mostPlaceless) throw withoutOffset(source, queue.placeless);
     }
   } catch (error) {
@@ -71,38 +74,17 @@ async function drain<E extends FeedEvent<unknown>>(queue: Queue<E, Ready<E>>, ap
   for (let slots = await queue.take(); slots; slots = await queue.take()) await applying.take(slots);
 }
 
-/** Makes an event ready to be applied: reads it again, and prepares it, as `onFailed` says. Rejects with what ends all. */
-async function prepare<E extends FeedEvent<unknown>>(
+/** Makes an event ready to be applied, as `onFailed` says. Rejects with what ends all. */
+function prepare<E extends FeedEvent<unknown>>(
   reader: Reader<E>,
   options: EffectOptions<E>,
-  { item, signal }: Delivery<E>,
+  delivery: Delivery<E>,
 ): Promise<Ready<E>> {
-  let read = item;
-  for (let attempt = 1; !signal.aborted; attempt++) {
-    if (!isFailure<E>(read) && isHeartbeat<E>(read)) return 'heartbeat';
-    let error: unknown;
-    let event: unknown;
-    if (isFailure<E>(read)) {
-      error = read.failed;
-      ({ event } = read.failed);
-    } else {
-      try {
-        return { event: read, prepared: await letGoOf(reader, options, options.prepare?.(read, { signal }), signal) };
-      } catch (thrown) {
-        error = about(thrown, { event: read, offset: read.offset });
-        event = read;
-      }
-    }
-    if (signal.aborted) break;
-    const verdict = await verdictOn(options, { error, event, offset: item.offset }, attempt);
-    if (verdict === 'skip') {
-      reader.news.skipped(item.offset, error);
-      return 'skipped';
-    }
-    await sleep(pauseBefore(attempt, options), signal);
-    if (isFailure<E>(read)) read = read.again();
-  }
-  return undefined;
+  const { signal } = delivery;
+  return workOn<E, Ready<E>>(reader.news, options, delivery, async (event) => {
+    if (isHeartbeat<E>(event)) return 'heartbeat';
+    return { event, prepared: await letGoOf(reader, options, options.prepare?.(event, { signal }), signal) };
+  });
 }
 
 /** Waits for what the application does, but not for ever after an abort. */
@@ -243,31 +225,6 @@ class Patience {
   }
 }
 
-/** Counts what is prepared. */
-class Preparing {
-  readonly #limit: number;
-  #count = 0;
-  #freed: (() => void) | undefined;
-
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    this.#count++;
-    try {
-      return await work();
-    } finally {
-      this.#count--;
-      this.#freed?.();
-    }
-  }
-
-  async room(): Promise<void> {
-    while (this.#count >= this.#limit) await new Promise<void>((resolve) => (this.#freed = resolve));
-  }
-}
-
 function offsetsOf(units: readonly Unit<unknown>[]): readonly Offset[] {
   return units.map(({ offset }) => offset);
 }
@@ -277,9 +234,4 @@ function withoutOffset(source: string, count: number): UnsupportedError {
     `the last ${count} events of ${quote(source)} have no offset to be stored with, and were not applied: have the feed give each event its offset, or the last of several`,
     { source },
   );
-}
-
-function check(what: string, count: number): void {
-  if (Number.isInteger(count) && count >= 1) return;
-  throw new TypeError(`${what} ${count}: give a whole number of events, 1 or more`);
 }

@@ -1,12 +1,11 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { type FeedEvent, type FeedFailure, type FeedHeartbeat, isFailure, isHeartbeat } from '../feeds/feed.ts';
+import { type FeedEvent, type FeedHeartbeat, isFailure, isHeartbeat } from '../feeds/feed.ts';
 import { isConcrete } from '../offset.ts';
 import { asyncDispose } from '../async-dispose.ts';
+import { workOn } from './attempts.ts';
 import type { Delivery } from './delivery.ts';
 import type { ReaderOptions } from './options.ts';
 import type { Reader } from './reader.ts';
-import { pauseBefore, sleep } from './sleep.ts';
-import { verdictOn } from './verdict.ts';
 
 type Result<E> = IteratorResult<E, void>;
 type Asked<E extends FeedEvent<unknown>> = Delivery<E> | Promise<Delivery<E> | undefined>;
@@ -72,16 +71,20 @@ export class Events<E extends FeedEvent<unknown>> implements AsyncGenerator<E, v
     try {
       for (let delivery = await (asked ?? this.#ask()); delivery; delivery = await this.#ask()) {
         const { item, signal } = delivery;
-        const event = isFailure<E>(item) ? await readAgain(this.#reader, this.#options, item, signal) : item;
-        if (signal.aborted) continue;
-        this.#given = { ...delivery, item: event ?? item };
-        if (event && !isHeartbeat<E>(event)) return { done: false, value: event };
+        const event = isFailure<E>(item) ? await this.#readAgain(delivery) : item;
+        if (signal.aborted || !event) continue;
+        this.#given = event === 'skipped' ? delivery : { ...delivery, item: event };
+        if (event !== 'skipped' && !isHeartbeat<E>(event)) return { done: false, value: event };
       }
     } catch (error) {
       return this.#fail(error);
     }
     await this.#end();
     return { done: true, value: undefined };
+  }
+
+  #readAgain(delivery: Delivery<E>): Promise<E | FeedHeartbeat | 'skipped' | undefined> {
+    return workOn(this.#reader.news, this.#options, delivery, (item) => item);
   }
 
   /** Records what was given last, and asks for the next. */
@@ -129,26 +132,4 @@ export class Events<E extends FeedEvent<unknown>> implements AsyncGenerator<E, v
 function isEvent<E extends FeedEvent<unknown>>(delivery: Delivery<E>): delivery is Delivery<E> & { readonly item: E } {
   const { item, signal } = delivery;
   return !isFailure<E>(item) && !isHeartbeat<E>(item) && !signal.aborted;
-}
-
-/** Has `onFailed` decide about an event that cannot be read. @returns undefined: it is left out */
-async function readAgain<E extends FeedEvent<unknown>>(
-  reader: Reader<E>,
-  options: ReaderOptions<E>,
-  failure: FeedFailure<E>,
-  signal: AbortSignal,
-): Promise<E | FeedHeartbeat | undefined> {
-  let item: E | FeedHeartbeat | FeedFailure<E> = failure;
-  for (let attempt = 1; isFailure<E>(item) && !signal.aborted; attempt++) {
-    const { failed } = item;
-    const { offset } = failure;
-    const verdict: string = await verdictOn(options, { error: failed, event: failed.event, offset }, attempt);
-    if (verdict === 'skip') {
-      reader.news.skipped(offset, failed);
-      return undefined;
-    }
-    await sleep(pauseBefore(attempt, options), signal);
-    item = item.again();
-  }
-  return isFailure<E>(item) ? undefined : item;
 }

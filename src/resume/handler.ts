@@ -1,12 +1,11 @@
-import { type FeedEvent, type FeedFailure, type FeedHeartbeat, isFailure, isHeartbeat } from '../feeds/feed.ts';
+import { type FeedEvent, type FeedHeartbeat, isHeartbeat } from '../feeds/feed.ts';
 import { isConcrete } from '../offset.ts';
 import type { Ticket } from '../tracker/types.ts';
+import { workOn } from './attempts.ts';
 import type { Delivery } from './delivery.ts';
 import type { ReaderOptions } from './options.ts';
-import { pauseBefore, sleep } from './sleep.ts';
 import type { Reader } from './reader.ts';
-import { Running } from './running.ts';
-import { about, verdictOn } from './verdict.ts';
+import { Running, checkCount } from './running.ts';
 
 /** Options of `resume` where a handler processes the events, several at once if wanted. */
 export interface HandlerOptions<E extends FeedEvent<unknown>> extends ReaderOptions<E> {
@@ -28,9 +27,7 @@ export async function handleAll<E extends FeedEvent<unknown>>(
   options: HandlerOptions<E>,
 ): Promise<void> {
   const { concurrency = 1 } = options;
-  if (!Number.isInteger(concurrency) || concurrency < 1) {
-    throw new TypeError(`concurrency ${concurrency}: give a whole number of events, 1 or more`);
-  }
+  checkCount('concurrency', concurrency);
   const { closeTimeoutMs = 5000 } = options;
   const running = new Running(closeTimeoutMs, () => reader.news.letGo(closeTimeoutMs));
   try {
@@ -52,9 +49,10 @@ export async function handleAll<E extends FeedEvent<unknown>>(
 async function begin<E extends FeedEvent<unknown>>(
   reader: Reader<E>,
   options: HandlerOptions<E>,
-  { item, reading, signal }: Delivery<E>,
+  delivery: Delivery<E>,
   running: Running,
 ): Promise<void> {
+  const { item, reading, signal } = delivery;
   const { offset } = item;
   let ticket: Ticket | undefined;
   try {
@@ -67,12 +65,16 @@ async function begin<E extends FeedEvent<unknown>>(
     return;
   }
   if (signal.aborted || reader.ended) return ticket?.abandon();
+  const handle = async (read: E | FeedHeartbeat): Promise<'handled'> => {
+    if (!isHeartbeat<E>(read)) await options.handler(read, { signal });
+    return 'handled';
+  };
   const work = async (): Promise<void> => {
     try {
-      await process(reader, options, item, signal);
+      const handled = await workOn(reader.news, options, delivery, handle);
       if (!ticket) return;
       // A tab that was asleep meanwhile may have been taken for dead.
-      const leads = reader.isLeader();
+      const leads = handled !== undefined && reader.isLeader();
       if (leads === true || (await leads)) reader.watch(ticket.done(), ticket.offset);
       else ticket.abandon();
     } catch (error) {
@@ -81,39 +83,4 @@ async function begin<E extends FeedEvent<unknown>>(
     }
   };
   running.run(work, signal, () => ticket?.abandon());
-}
-
-/** Has an event handled, again where it fails and is to be retried. Rejects with what ends the reading. */
-async function process<E extends FeedEvent<unknown>>(
-  reader: Reader<E>,
-  options: HandlerOptions<E>,
-  given: E | FeedHeartbeat | FeedFailure<E>,
-  signal: AbortSignal,
-): Promise<void> {
-  const { handler } = options;
-  let item = given;
-  for (let attempt = 1; ; attempt++) {
-    const read = item;
-    let error: unknown;
-    let event: unknown = read;
-    if (isFailure<E>(read)) {
-      error = read.failed;
-      ({ event } = read.failed);
-    } else if (isHeartbeat<E>(read)) {
-      return;
-    } else {
-      try {
-        await handler(read, { signal });
-        return;
-      } catch (thrown) {
-        error = about(thrown, { event: read, offset: read.offset });
-      }
-    }
-    if (signal.aborted) throw error;
-    const verdict = await verdictOn(options, { error, event, offset: given.offset }, attempt);
-    if (verdict === 'skip') return reader.news.skipped(given.offset, error);
-    await sleep(pauseBefore(attempt, options), signal);
-    if (signal.aborted) throw error;
-    if (isFailure<E>(read)) item = read.again();
-  }
 }

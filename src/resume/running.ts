@@ -1,3 +1,32 @@
+/** @throws TypeError for what is no number of events */
+export function checkCount(what: string, count: number): void {
+  if (Number.isInteger(count) && count >= 1) return;
+  throw new TypeError(`${what} ${count}: give a whole number of events, 1 or more`);
+}
+
+/** Counts what is under way, for one who waits. */
+export class Counter {
+  #count = 0;
+  #freed: (() => void) | undefined;
+
+  enter(): void {
+    this.#count++;
+  }
+
+  leave(): void {
+    this.#count--;
+    this.#freed?.();
+  }
+
+  async fewerThan(limit: number): Promise<void> {
+    while (this.#count >= limit) {
+      await new Promise<void>((resolve) => {
+        this.#freed = resolve;
+      });
+    }
+  }
+}
+
 /** What runs while one signal is not aborted. */
 interface Life {
   readonly runs: Set<() => void>;
@@ -9,8 +38,7 @@ export class Running {
   readonly #timeoutMs: number;
   readonly #letGo: () => void;
   readonly #lives = new Map<AbortSignal, Life>();
-  #count = 0;
-  #freed: (() => void) | undefined;
+  readonly #counter = new Counter();
 
   /** @param letGo told when some that do not end are waited for no longer */
   constructor(timeoutMs: number, letGo: () => void) {
@@ -30,22 +58,17 @@ export class Running {
     };
     const end = (): void => {
       if (!life.runs.delete(giveUp)) return;
-      this.#count--;
       if (life.runs.size === 0) clearTimeout(life.timer);
       if (life.runs.size === 0 && signal.aborted) this.#lives.delete(signal);
-      this.#freed?.();
+      this.#counter.leave();
     };
     life.runs.add(giveUp);
-    this.#count++;
+    this.#counter.enter();
     void work().then(end);
   }
 
-  async fewerThan(limit: number): Promise<void> {
-    while (this.#count >= limit) {
-      await new Promise<void>((resolve) => {
-        this.#freed = resolve;
-      });
-    }
+  fewerThan(limit: number): Promise<void> {
+    return this.#counter.fewerThan(limit);
   }
 
   #begin(signal: AbortSignal): Life {

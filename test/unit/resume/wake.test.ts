@@ -1,5 +1,6 @@
 import { InMemoryOffsetStore, Offset, OffsetTracker, type Feed, type FeedStateDetail, resume } from 'tidemark';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { sleep } from '../../../src/resume/sleep.ts';
 import { swift } from './feeds.ts';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] }));
@@ -23,7 +24,7 @@ function planned({ beatMs = 0, eventMs = 0, events = Infinity, deadAt = Infinity
       while (!signal.aborted) {
         if (Date.now() - startedAt >= deadAt && openings === 1) beats();
         const isDead = openings === 1 && (Date.now() - startedAt >= deadAt || !opens);
-        await aborted(signal, isDead || sent >= events || !eventMs ? hour * 100 : eventMs);
+        await sleep(isDead || sent >= events || !eventMs ? hour * 100 : eventMs, signal);
         if (!signal.aborted) yield { offset: Offset.sequence(++sent), data: sent };
       }
     } finally {
@@ -51,18 +52,6 @@ function planned({ beatMs = 0, eventMs = 0, events = Infinity, deadAt = Infinity
       onState: (state, { reason }: FeedStateDetail) => state === 'retrying' && void reasons.push(reason),
     });
   return { reading, reasons, openings: () => openings, stop: () => stop.abort() };
-}
-
-function aborted(signal: AbortSignal, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end);
-  });
 }
 
 test('a healthy feed with a heartbeat each 15 seconds is never reopened in an hour', async () => {

@@ -57,13 +57,13 @@ export type {
 } from './resume/effect-options.ts';
 export type { HandlerOptions } from './resume/handler.ts';
 export type { ViewOptions } from './resume/view-options.ts';
-export type { FeedState, FeedStateDetail, ReaderOptions } from './resume/options.ts';
-export type { FeedReason } from './resume/wake.ts';
+export type { FeedReason, FeedState, FeedStateDetail, ReaderOptions } from './resume/options.ts';
 export type { ResumeOptions } from './resume/resume.ts';
 export { resume } from './resume/resume.ts';
 export type {
   Batch,
   ChangeResult,
+  EffectTypes,
   NewestOf,
   OffsetStore,
   StoreCapabilities,
@@ -75,7 +75,6 @@ export type { Strategy } from './tracker/strategy.ts';
 export { OffsetTracker } from './tracker/tracker.ts';
 export type {
   EffectResult,
-  EffectTypes,
   ScopedTx,
   ScopedTypes,
   TransactArguments,

@@ -88,6 +88,18 @@ export interface OffsetStore {
   subscribe?(listener: (change: StoreChange) => void): () => void;
 }
 
+/**
+ * What a store says, in types alone, of transactions that depend on a scope: by a property `effectTypes` that is never set.
+ * `this['scope']` stands for the scope that is given.
+ */
+export interface EffectTypes {
+  readonly scope: unknown;
+  /** What may be given as a scope. */
+  readonly scopes: unknown;
+  /** The transaction that an effect is given. */
+  readonly tx: unknown;
+}
+
 /** Options that every store takes. */
 export interface StoreOptions {
   /**

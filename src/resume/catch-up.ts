@@ -2,7 +2,7 @@ import type { CompareCustom } from '../checkpoint.ts';
 import type { Feed, FeedEvent, FeedItem } from '../feeds/feed.ts';
 import { FeedError } from '../feeds/feed-error.ts';
 import { isFailure, isHeartbeat } from '../feeds/feed.ts';
-import type { Item } from '../tabs/relay.ts';
+import type { Item, Place } from '../tabs/relay.ts';
 import { backoffOf } from './backoff.ts';
 import { Breather } from './breather.ts';
 import { Connection } from './connection.ts';
@@ -10,7 +10,7 @@ import { mayPass } from './failures.ts';
 import { Filter } from './filter.ts';
 import { Liveness } from './liveness.ts';
 import type { ReaderOptions } from './options.ts';
-import { type Place, Placer } from './place.ts';
+import { Placer } from './place.ts';
 import { sleep } from './sleep.ts';
 
 /** How long a tab may keep the others from reading what they miss, in ms: one that is frozen would for ever. */

@@ -1,7 +1,6 @@
 import type { FeedChangedError, FeedExpiredError } from '../errors.ts';
 import type { FeedError } from '../feeds/feed-error.ts';
 import type { Offset } from '../offset.ts';
-import type { FeedReason } from './wake.ts';
 
 /**
  * - 'connecting': the feed is being opened.
@@ -11,6 +10,16 @@ import type { FeedReason } from './wake.ts';
  * - 'closed': the reading has ended.
  */
 export type FeedState = 'connecting' | 'open' | 'retrying' | 'queued' | 'closed';
+
+/**
+ * Why a connection is taken for dead:
+ * - 'asleep': the machine or the process slept.
+ * - 'online': the network is back.
+ * - 'visible': the page is seen again after a long silence.
+ * - 'silent': the feed has been silent for longer than it ever is.
+ * - 'opening': it did not open in time.
+ */
+export type FeedReason = 'asleep' | 'online' | 'visible' | 'silent' | 'opening';
 
 /** What goes with a {@link FeedState}. */
 export interface FeedStateDetail {

@@ -1,11 +1,6 @@
 import { type CompareCustom, compareCustoms } from '../checkpoint.ts';
 import { type Offset, equals, format, isConcrete, order } from '../offset.ts';
-
-/** Where an event stands in its feed: the last offset up to it, and how many events without one of their own follow that. */
-export interface Place {
-  readonly offset: Offset;
-  readonly index: number;
-}
+import type { Place } from '../tabs/relay.ts';
 
 /** How many places a viewer remembers, by which it knows what it has seen where offsets have no order. */
 const memory = 4096;

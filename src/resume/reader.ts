@@ -18,8 +18,8 @@ import { Filter } from './filter.ts';
 import { checkIdentity, pinOf } from './identity.ts';
 import { Liveness } from './liveness.ts';
 import { News } from './news.ts';
-import type { FeedState, FeedStateDetail, ReaderOptions } from './options.ts';
-import { type FeedReason, deathOf, watchOver, whileAway } from './wake.ts';
+import type { FeedReason, FeedState, FeedStateDetail, ReaderOptions } from './options.ts';
+import { deathOf, watchOver, whileAway } from './wake.ts';
 
 /** Keeps a reading and a feed together: opens the feed where the reading is, again and again. */
 export class Reader<E extends FeedEvent<unknown>> {

@@ -1,7 +1,7 @@
 import { OffsetError, UnsupportedError, quote } from '../errors.ts';
 import type { Feed, FeedEvent } from '../feeds/feed.ts';
 import type { Offset } from '../offset.ts';
-import { type Item, type Life, type RelayMessage, TabRelay } from '../tabs/relay.ts';
+import { type Item, type Life, type Place, type RelayMessage, TabRelay } from '../tabs/relay.ts';
 import type { OffsetTracker } from '../tracker/tracker.ts';
 import type { Reading, TrackerEvent } from '../tracker/types.ts';
 import { catchUp, eventOf } from './catch-up.ts';
@@ -9,7 +9,7 @@ import type { Delivery } from './delivery.ts';
 import { isFinal } from './failures.ts';
 import { handleAll } from './handler.ts';
 import type { FeedState, FeedStateDetail } from './options.ts';
-import { type Place, Placer } from './place.ts';
+import { Placer } from './place.ts';
 import { Reader } from './reader.ts';
 import { sleep } from './sleep.ts';
 import type { ViewOptions } from './view-options.ts';

@@ -1,8 +1,8 @@
 import type { CompareCustom } from '../checkpoint.ts';
 import type { Offset } from '../offset.ts';
-import { type Item, type Life, type Relay, type RelayMessage, maxItems } from '../tabs/relay.ts';
+import { type Item, type Life, type Place, type Relay, type RelayMessage, maxItems } from '../tabs/relay.ts';
 import { Line } from './line.ts';
-import { type Place, Sight, keyOf } from './place.ts';
+import { Sight, keyOf } from './place.ts';
 import { type ViewEvent, type ViewState, viewTransitions } from './view-states.ts';
 
 /** How many items a tab keeps for others, and how many that it cannot show yet. */

@@ -1,22 +1,12 @@
 import { quote } from '../errors.ts';
 import { FeedError } from '../feeds/feed-error.ts';
 import type { Liveness } from './liveness.ts';
-import type { FeedStateDetail } from './options.ts';
+import type { FeedReason, FeedStateDetail } from './options.ts';
 
 /** How often it is looked whether time has jumped, in ms. */
 const tickMs = 2000;
 /** How late a tick comes after a sleep, in ms. */
 const sleptMs = 10_000;
-
-/**
- * Why a connection is taken for dead:
- * - 'asleep': the machine or the process slept.
- * - 'online': the network is back.
- * - 'visible': the page is seen again after a long silence.
- * - 'silent': the feed has been silent for longer than it ever is.
- * - 'opening': it did not open in time.
- */
-export type FeedReason = 'asleep' | 'online' | 'visible' | 'silent' | 'opening';
 
 /** What the state says of a connection that is taken for dead; an error where the feed is to blame. */
 export function deathOf(reason: FeedReason, source: string, ms: number): Pick<FeedStateDetail, 'reason' | 'error'> {

@@ -1,5 +1,10 @@
 import { type Offset, isOffset } from '../offset.ts';
-import type { Place } from '../resume/place.ts';
+
+/** Where an event stands in its feed: the last offset up to it, and how many events without one of their own follow that. */
+export interface Place {
+  readonly offset: Offset;
+  readonly index: number;
+}
 
 /** An item of the feed as it is relayed. */
 export interface Item {

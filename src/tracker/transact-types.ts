@@ -1,23 +1,12 @@
 import type { Change } from '../checkpoint.ts';
 import type { Offset } from '../offset.ts';
+import type { EffectTypes } from '../store.ts';
 
 /**
  * What became of an effect: 'applied', it and its offset are stored; 'duplicate', the offset is stored already, and nothing
  * was done; 'fenced', the reading is void, and nothing was done.
  */
 export type TransactOutcome = 'applied' | 'duplicate' | 'fenced';
-
-/**
- * What a store says, in types alone, of transactions that depend on a scope: by a property `effectTypes` that is never set.
- * `this['scope']` stands for the scope that is given.
- */
-export interface EffectTypes {
-  readonly scope: unknown;
-  /** What may be given as a scope. */
-  readonly scopes: unknown;
-  /** The transaction that an effect is given. */
-  readonly tx: unknown;
-}
 
 /** The arguments that a store's `transact` takes after the change. */
 export type TransactArguments<S> = S extends {

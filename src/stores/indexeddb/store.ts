@@ -2,9 +2,16 @@ import { type DBSchema, type IDBPTransaction, type StoreNames, wrap } from 'idb'
 import { type Change, type Checkpoint, asCheckpoint, beginEpoch, compareChange, join } from '../../checkpoint.ts';
 import { UnsupportedError, quote } from '../../errors.ts';
 import type { Offset } from '../../offset.ts';
-import type { Batch, ChangeResult, OffsetStore, StoreCapabilities, StoreChange, StoreOptions } from '../../store.ts';
+import type {
+  Batch,
+  ChangeResult,
+  EffectTypes,
+  OffsetStore,
+  StoreCapabilities,
+  StoreChange,
+  StoreOptions,
+} from '../../store.ts';
 import { TabChannel } from '../../tabs/channel.ts';
-import type { EffectTypes } from '../../tracker/transact-types.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { runEffect } from './effect.ts';
 import { type HideSlot, fillHideSlots, findHideSlots, hideSlotKeys } from './hide-slots.ts';

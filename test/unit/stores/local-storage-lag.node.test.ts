@@ -22,6 +22,43 @@ test('the model can tell: a key that all tabs raise loses commits', async () => 
   expect(lost).toBeGreaterThan(0);
 });
 
+test('a tab finds what it wrote, also where the list of lives of another tab has taken the place of its own', async () => {
+  const { browser, stores } = twoTabs();
+  const [first, second] = stores;
+  await first.commit(oneOf('mine', 1));
+  await second.commit(oneOf('theirs', 1));
+  browser.pass(Infinity);
+  expect((await first.get('mine'))?.rank).toBe(1);
+  expect((await second.get('theirs'))?.rank).toBe(1);
+  await Promise.all(stores.map((store) => store.close()));
+});
+
+test('what another tab tells counts, also where both have made the list of lives at once', async () => {
+  const { stores } = twoTabs();
+  const [first, second] = stores;
+  const heard: number[] = [];
+  first.subscribe((change) => {
+    if (change.type === 'commit') heard.push(change.batch.get('orders')?.rank ?? 0);
+  });
+  await first.commit(oneOf('orders', 1));
+  await second.commit(oneOf('orders', 5));
+  await expect.poll(() => heard).toEqual([5]);
+  expect((await first.get('orders'))?.rank).toBe(5);
+  await Promise.all(stores.map((store) => store.close()));
+});
+
+/** Two tabs that start before anything is stored, and see nothing of each other until it is passed on. */
+function twoTabs() {
+  const browser = new Browser(mulberry32(1), undefined);
+  const name = crypto.randomUUID();
+  const open = (): LocalStorageOffsetStore => new LocalStorageOffsetStore({ name, storage: browser.start() });
+  return { browser, stores: [open(), open()] as const };
+}
+
+function oneOf(source: string, rank: number): Map<string, Checkpoint> {
+  return new Map([[source, { epoch: 0, rank, offset: Offset.sequence(rank), committedAt: rank }]]);
+}
+
 /**
  * Some tabs of a browser commit to few sources, in an order by chance. Each is in a process of its own, which keeps a copy
  * of what is stored: writes go out and come in later, in the order in which they were made.

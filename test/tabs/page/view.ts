@@ -1,9 +1,11 @@
 // A tab that shows a feed that one of them reads, from the moment it is opened, as its address says.
-import { OffsetTracker, resume, sse } from 'tidemark';
+import { type Checkpoint, OffsetTracker, resume, sse } from 'tidemark';
 import { IndexedDBOffsetStore } from 'tidemark/indexeddb';
 
 export interface Viewing {
   readonly role: string | undefined;
+  /** The event that the store had last when this tab first found one there: it begins after it at the latest. */
+  readonly began: number | undefined;
   readonly seen: readonly number[];
   readonly states: readonly string[];
   readonly warnings: readonly string[];
@@ -11,7 +13,7 @@ export interface Viewing {
 }
 
 export const viewing = {
-  state: (): Viewing => ({ role: tracker?.status(source).role, seen, states, warnings, error }),
+  state: (): Viewing => ({ role: tracker?.status(source).role, began, seen, states, warnings, error }),
 
   /** How long the relay and a bare BroadcastChannel take from one tab to another, in ms: each event is timed as it is shown. */
   latencies: (): { readonly relay: readonly number[]; readonly bare: readonly number[] } => ({ relay, bare }),
@@ -25,10 +27,19 @@ const relay: number[] = [];
 const bare: number[] = [];
 let tracker: OffsetTracker | undefined;
 let error: string | undefined;
+let began: number | undefined;
+
+class WatchedStore extends IndexedDBOffsetStore {
+  override async get(name: string): Promise<Checkpoint | undefined> {
+    const checkpoint = await super.get(name);
+    if (checkpoint?.offset?.kind === 'custom') began ??= Number(checkpoint.offset.value.slice(1));
+    return checkpoint;
+  }
+}
 
 /** @param timed whether the reading tab posts each event on a channel of its own, too, with the time */
 export function view(feed: string, timed: boolean): void {
-  const reads = (tracker = new OffsetTracker(new IndexedDBOffsetStore({ name: feed })));
+  const reads = (tracker = new OffsetTracker(new WatchedStore({ name: feed })));
   reads.subscribe(({ type, code }) => type === 'warning' && warnings.push(String(code)));
   const now = (): number => performance.timeOrigin + performance.now();
   const channel = timed ? new BroadcastChannel(`bare-${feed}`) : undefined;

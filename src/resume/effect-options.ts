@@ -2,6 +2,7 @@ import type { FeedEvent } from '../feeds/feed.ts';
 import type { OffsetStore } from '../store.ts';
 import type { EffectResult, ScopedTx, ScopedTypes, TxOf } from '../tracker/transact-types.ts';
 import type { ReaderOptions } from './options.ts';
+import type { View, ViewPlace } from './view-options.ts';
 
 /** How events are handed over by the array. */
 export interface BatchSize {
@@ -25,7 +26,7 @@ export interface EffectContext<S, Scope, Prepared> {
 }
 
 /** What every way to hand events over by `batch` or `transact` takes. */
-interface AppliedOptions<E extends FeedEvent<unknown>, P> extends ReaderOptions<E> {
+interface AppliedOptions<E extends FeedEvent<unknown>, P> extends ReaderOptions<E>, ViewPlace {
   /**
    * Does ahead what needs no transaction, like fetching what the effect needs: for up to `concurrency` events at once. Its
    * answer is the handler's `prepared`. A failure is `onFailed`'s, as one of the handler is.
@@ -33,7 +34,8 @@ interface AppliedOptions<E extends FeedEvent<unknown>, P> extends ReaderOptions<
   readonly prepare?: (event: E, context: { readonly signal: AbortSignal }) => P | Promise<P>;
   /** How many events are prepared at once; default 1. Effects are applied one by one, in the order of the feed. */
   readonly concurrency?: number;
-  readonly view?: undefined;
+  /** Shows the events in every tab, as {@link ViewOptions} says, when they are read. Needs `exclusive: true`. */
+  readonly view?: View<E>;
 }
 
 /** Options of `resume` where a handler takes events by the array, and their last offset is recorded once it is done. */

@@ -70,6 +70,14 @@ export async function applyAll<E extends FeedEvent<unknown>>(
   if (failure) throw failure.error;
 }
 
+/** Whether options ask for effects to be applied, and not for a handler that is called an event at a time. */
+export function isApplied<E extends FeedEvent<unknown>>(options: {
+  readonly batch?: unknown;
+  readonly transact?: unknown;
+}): options is EffectOptions<E> {
+  return Boolean(options.transact || options.batch);
+}
+
 async function drain<E extends FeedEvent<unknown>>(queue: Queue<E, Ready<E>>, applying: Applying<E>): Promise<void> {
   for (let slots = await queue.take(); slots; slots = await queue.take()) await applying.take(slots);
 }

@@ -8,13 +8,13 @@ import type {
   TransactOptions,
   TransactScope,
 } from './effect-options.ts';
-import { applyAll } from './effects.ts';
+import { applyAll, isApplied } from './effects.ts';
 import { Events } from './events.ts';
 import { type HandlerOptions, handleAll } from './handler.ts';
 import type { OffsetTracker } from '../tracker/tracker.ts';
 import type { ReaderOptions } from './options.ts';
 import { Reader } from './reader.ts';
-import type { ViewOptions } from './view-options.ts';
+import type { View, ViewOptions } from './view-options.ts';
 
 /** A feed by what it yields, so that one written where it is used need not name its type. */
 type FeedOf<I> = (...args: Parameters<Feed<unknown>>) => AsyncIterable<I, 'end' | void, void>;
@@ -100,15 +100,13 @@ export function resume<E extends FeedEvent<unknown>>(
   options: ResumeOptions<E> | HandlerOptions<E> | EffectOptions<E> | ViewOptions<E> = {},
 ): AsyncGenerator<E, void, void> | Promise<void> {
   // Who shows nothing in other tabs does not load what that takes.
-  if (options.view) return import('./view.ts').then(({ viewAll }) => viewAll(tracker, source, feed, options));
+  if (isViewed(options)) return import('./view.ts').then(({ viewAll }) => viewAll(tracker, source, feed, options));
   const reader = new Reader<E>(tracker, source, feed, options);
-  if (isApplied(options)) return applyAll(reader, tracker.store, source, options);
+  if (isApplied<E>(options)) return applyAll(reader, tracker.store, source, options);
   if (options.handler) return handleAll(reader, options);
   return new Events(reader, options);
 }
 
-function isApplied<E extends FeedEvent<unknown>>(
-  options: ResumeOptions<E> | HandlerOptions<E> | EffectOptions<E>,
-): options is EffectOptions<E> {
-  return Boolean(options.transact || options.batch);
+function isViewed<O extends { readonly view?: unknown }>(options: O): options is O & { readonly view: View<never> } {
+  return options.view !== undefined;
 }

@@ -1,43 +1,44 @@
 import { OffsetError, UnsupportedError, quote } from '../errors.ts';
 import type { Feed, FeedEvent } from '../feeds/feed.ts';
-import type { Offset } from '../offset.ts';
+import { type Offset, asOffset } from '../offset.ts';
 import { type Item, type Life, type Place, type RelayMessage, TabRelay } from '../tabs/relay.ts';
 import type { OffsetTracker } from '../tracker/tracker.ts';
 import type { Reading, TrackerEvent } from '../tracker/types.ts';
 import { catchUp, eventOf } from './catch-up.ts';
 import type { Delivery } from './delivery.ts';
+import type { EffectOptions } from './effect-options.ts';
+import { applyAll, isApplied } from './effects.ts';
 import { isFinal } from './failures.ts';
 import { handleAll } from './handler.ts';
 import type { FeedState, FeedStateDetail } from './options.ts';
 import { Placer } from './place.ts';
 import { Reader } from './reader.ts';
 import { sleep } from './sleep.ts';
-import type { ViewOptions } from './view-options.ts';
+import type { View, ViewOptions } from './view-options.ts';
 import { type Origin, Viewer } from './viewer.ts';
 
 /** How long until the store is asked again where to begin, in ms. */
 const retryMs = 1000;
+
+type Viewed<E extends FeedEvent<unknown>> = ViewOptions<E> | (EffectOptions<E> & { readonly view: View<E> });
 
 /** Reads a source in one tab, and shows it in all. */
 export async function viewAll<E extends FeedEvent<unknown>>(
   tracker: OffsetTracker,
   source: string,
   feed: Feed<unknown, E>,
-  options: ViewOptions<E>,
+  options: Viewed<E>,
 ): Promise<void> {
   if (!options.exclusive) {
     throw new UnsupportedError(`${quote(source)} cannot be viewed without \`exclusive: true\`: one tab reads for all`, {
       source,
     });
   }
-  const { transact, batch } = options as { transact?: unknown; batch?: unknown };
-  if (transact || batch) {
-    const what = 'cannot be viewed with `transact` or `batch`: leave `view` or those out';
-    throw new UnsupportedError(`${quote(source)} ${what}`, { source });
-  }
+  if (options.viewFrom) asOffset(options.viewFrom, source);
   const tab = new ViewingTab(tracker, source, feed, options);
   try {
     await tab.begin();
+    if (isApplied<E>(options)) return await applyAll(tab.reader, tracker.store, source, options);
     const handler = options.handler ?? ((event: E) => tab.shown(event));
     await handleAll(tab.reader, { ...options, view: undefined, handler });
   } finally {
@@ -50,7 +51,7 @@ class ViewingTab<E extends FeedEvent<unknown>> {
   readonly reader: ViewedReader<E>;
   readonly #tracker: OffsetTracker;
   readonly #source: string;
-  readonly #options: ViewOptions<E>;
+  readonly #options: Viewed<E>;
   readonly #viewer: Viewer;
   readonly #relay: TabRelay;
   readonly #ending = new AbortController();
@@ -59,7 +60,7 @@ class ViewingTab<E extends FeedEvent<unknown>> {
   readonly #known = new WeakSet<object>();
   #state: Extract<RelayMessage, { type: 'state' }> | undefined;
 
-  constructor(tracker: OffsetTracker, source: string, feed: Feed<unknown, E>, options: ViewOptions<E>) {
+  constructor(tracker: OffsetTracker, source: string, feed: Feed<unknown, E>, options: Viewed<E>) {
     this.#tracker = tracker;
     this.#source = source;
     this.#options = options;
@@ -93,7 +94,7 @@ class ViewingTab<E extends FeedEvent<unknown>> {
   /** Finds out where to begin, and listens from then on. */
   async begin(): Promise<void> {
     const { signal } = this.#ending;
-    const { signal: stop } = this.#options;
+    const { signal: stop, viewFrom } = this.#options;
     const on = (type: string, listener: () => void): void =>
       globalThis.addEventListener?.(type, listener, { capture: true, signal });
     on('pagehide', () => this.#viewer.leave());
@@ -106,10 +107,10 @@ class ViewingTab<E extends FeedEvent<unknown>> {
     for (let attempt = 0; !stop?.aborted; attempt++) {
       try {
         const checkpoint = await this.#tracker.store.get(this.#source);
-        const offset = checkpoint?.offset ?? (await this.#tracker.getOffset(this.#source));
+        const offset = viewFrom ?? checkpoint?.offset ?? (await this.#tracker.getOffset(this.#source));
         return this.#viewer.begin(offset, checkpoint?.epoch ?? 0);
       } catch (error) {
-        if (this.#isBlind(error, attempt)) return this.#viewer.begin({ kind: 'latest' }, 0);
+        if (this.#isBlind(error, attempt)) return this.#viewer.begin(viewFrom ?? { kind: 'latest' }, 0);
         await sleep(retryMs, stop ?? signal);
       }
     }
@@ -260,7 +261,7 @@ class ViewedReader<E extends FeedEvent<unknown>> extends Reader<E> {
     tracker: OffsetTracker,
     source: string,
     feed: Feed<unknown, E>,
-    options: ViewOptions<E>,
+    options: Viewed<E>,
     read: (delivery: Delivery<E>) => Promise<void> | undefined,
   ) {
     super(tracker, source, feed, options);

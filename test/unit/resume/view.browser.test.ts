@@ -1,5 +1,6 @@
+import { openDB } from 'idb';
 import { type Feed, Offset, OffsetTracker, resume } from 'tidemark';
-import { IndexedDBOffsetStore } from 'tidemark/indexeddb';
+import { IndexedDBOffsetStore, createOffsetStore } from 'tidemark/indexeddb';
 import { afterEach, describe, expect, test } from 'vitest';
 
 const source = 'orders';
@@ -54,10 +55,11 @@ function log({ opaque = false } = {}) {
 interface TabOptions {
   readonly handler?: (event: { readonly data: number }, context: { readonly signal: AbortSignal }) => unknown;
   readonly view?: (n: number) => unknown;
+  readonly viewFrom?: Offset;
 }
 
 /** One tab that shows a log. */
-function tab(name: string, feed: Feed<number>, { handler, view }: TabOptions = {}) {
+function tab(name: string, feed: Feed<number>, { handler, view, viewFrom }: TabOptions = {}) {
   const store = new IndexedDBOffsetStore({ name });
   const tracker = new OffsetTracker(store);
   const seen: number[] = [];
@@ -70,6 +72,7 @@ function tab(name: string, feed: Feed<number>, { handler, view }: TabOptions = {
     exclusive: true,
     signal: stop.signal,
     minDelayMs: 10,
+    viewFrom,
     onState: (state) => void states.push(state),
     view: ({ data }, { origin }) => {
       seen.push(data);
@@ -152,6 +155,87 @@ describe.each([{ opaque: false }, { opaque: true }])(
       const head = grow(30);
       await expect.poll(() => late.seen.at(-1)).toBe(head);
       expect(late.seen).toEqual(upTo(head, before + 1));
+      expect(made.most).toBe(1);
+    });
+
+    test('a tab that shows a list already is shown what follows its last event', async () => {
+      const { feed, grow, made, offsetOf } = log({ opaque });
+      const name = storeName();
+      const first = tab(name, feed);
+      const before = grow(30);
+      await expect.poll(() => first.seen.length).toBe(before);
+      const listed = 12;
+      const late = tab(name, feed, { viewFrom: offsetOf(listed) });
+      const head = grow(30);
+      for (const { seen } of [first, late]) await expect.poll(() => seen.at(-1)).toBe(head);
+      expect([first.seen, late.seen]).toEqual([upTo(head), upTo(head, listed + 1)]);
+      expect(made.most).toBe(1);
+    });
+
+    test('a tab whose list is ahead of what is stored is shown no event again', async () => {
+      const { feed, grow, offsetOf } = log({ opaque });
+      const listed = grow(20);
+      const processed: number[] = [];
+      const only = tab(storeName(), feed, {
+        viewFrom: offsetOf(listed),
+        handler: ({ data }) => void processed.push(data),
+      });
+      await expect.poll(() => processed).toEqual(upTo(listed));
+      const head = grow(10);
+      await expect.poll(() => only.seen.at(-1)).toBe(head);
+      expect(only.seen).toEqual(upTo(head, listed + 1));
+    });
+
+    test('each event once in every tab, while its effect and its offset are one transaction in the tab that reads', async () => {
+      const { feed, grow, made } = log({ opaque });
+      const name = storeName();
+      const db = await openDB(name, 1, {
+        upgrade(upgraded) {
+          upgraded.createObjectStore('totals');
+          createOffsetStore(upgraded);
+        },
+      });
+      closing.push(() => db.close());
+      const total = async (): Promise<unknown> => db.get('totals', 'sum');
+      const transacting = () => {
+        const tracker = new OffsetTracker(new IndexedDBOffsetStore({ db, name }));
+        const stop = new AbortController();
+        const seen: number[] = [];
+        const ended = resume(tracker, source, feed, {
+          exclusive: true,
+          signal: stop.signal,
+          transact: ['totals'],
+          batch: { size: 7, intervalMs: 1 },
+          handler: async (events, { tx }) => {
+            const totals = tx.objectStore('totals');
+            const sum = Number((await totals.get('sum')) ?? 0);
+            await totals.put(
+              events.reduce((all, { data }) => all + data, sum),
+              'sum',
+            );
+          },
+          view: ({ data }) => void seen.push(data),
+        });
+        const close = async (): Promise<void> => {
+          stop.abort();
+          await ended;
+          await tracker.close();
+        };
+        closing.push(close);
+        return { seen, close, role: () => tracker.status(source).role };
+      };
+      const first = transacting();
+      await expect.poll(first.role).toBe('reader');
+      const second = transacting();
+      await expect.poll(second.role).toBe('waiting');
+      const before = grow(50);
+      for (const { seen } of [first, second]) await expect.poll(() => seen.length).toBe(before);
+      await first.close();
+      await expect.poll(second.role).toBe('reader');
+      const head = grow(50);
+      await expect.poll(() => second.seen.length).toBe(head);
+      expect([first.seen, second.seen]).toEqual([upTo(before), upTo(head)]);
+      await expect.poll(total).toBe((head * (head + 1)) / 2);
       expect(made.most).toBe(1);
     });
   },
@@ -248,6 +332,11 @@ describe('a source that all tabs show', () => {
     await expect.poll(() => second.seen.length).toBe(head);
     expect(second.seen).toEqual(upTo(head));
     await expect.poll(() => second.tracker.getOffset(source)).toEqual(Offset.sequence(head));
+  });
+
+  test('is not viewed from what is no offset', async () => {
+    const { ended } = tab(storeName(), log().feed, { viewFrom: 42 as unknown as Offset });
+    await expect(ended).rejects.toThrow('42 for "orders" is no offset: make one with Offset');
   });
 
   test('cannot be viewed without one tab that reads for all', async () => {

@@ -1,24 +1,33 @@
 import { useCallback, useEffect, useInsertionEffect, useMemo, useRef, useState } from 'react';
 import type { Feed, FeedEvent, FeedFailure, FeedHeartbeat, FeedItem } from '../feeds/feed.ts';
+import type { BatchOptions, TransactBatchOptions, TransactOptions, TransactScope } from '../resume/effect-options.ts';
 import type { HandlerOptions } from '../resume/handler.ts';
 import type { FeedState } from '../resume/options.ts';
+import type { ViewOptions } from '../resume/view-options.ts';
+import type { OffsetStore } from '../store.ts';
 import type { OffsetTracker } from '../tracker/tracker.ts';
 import type { Role } from '../tracker/types.ts';
-import { type Connection, connecting, type Latest, start } from './loop.ts';
+import { type Connection, connecting, type Latest, type Viewed, start } from './loop.ts';
 import { useOf } from './offset.ts';
 
 export { useOffset } from './offset.ts';
 
+type FeedOf<I> = (...args: Parameters<Feed<unknown>>) => AsyncIterable<I, 'end' | void, void>;
 type EventOf<I> = Exclude<I, FeedHeartbeat | FeedFailure>;
 
-/**
- * Options of {@link useFeed}: those of `resume` with a handler. Functions may be given inline: the newest is called, and
- * the reading goes on. The others are those of the render in which the reading starts; change `key` to apply new ones.
- */
-export interface UseFeedOptions<E extends FeedEvent<unknown>> extends Omit<HandlerOptions<E>, 'signal'> {
+/** What {@link useFeed} takes beside the options of `resume`. */
+export interface UseFeedExtras {
   /** Another key starts the reading anew, as another tracker or source does. */
   readonly key?: string | number | undefined;
+  /** The reading ends with the component. */
+  readonly signal?: undefined;
 }
+
+/**
+ * Options of {@link useFeed}: those of `resume` with a handler or a view. Functions may be given inline: the newest is called,
+ * and the reading goes on. The others are those of the render in which the reading starts; change `key` to apply new ones.
+ */
+export type UseFeedOptions<E extends FeedEvent<unknown>> = (HandlerOptions<E> | ViewOptions<E>) & UseFeedExtras;
 
 /** What {@link useFeed} shows. The same object until something in it changes. */
 export interface FeedView {
@@ -47,7 +56,8 @@ const nothing = (): undefined => undefined;
  * Reads a source while the component is mounted: `resume` with a handler. What ends the reading is in `error`, and the
  * component stays; nothing is thrown. The feed is read anew when `tracker`, `source` or `key` is another, and not when
  * `feed` or a function is: those are looked up as they are called, `feed` at each opening. Make the tracker once, outside
- * of the component. A component that is mounted again waits for the reading before it, so no event is processed twice.
+ * of the component. A component that is mounted again waits for the reading before it, so no event is processed twice; a `view` goes on after
+ * the last event that this component was shown.
  *
  * @example
  * const { state, lag, error } = useFeed(tracker, 'orders', sse('/feed'), { handler: (event) => save(event.data) });
@@ -55,16 +65,45 @@ const nothing = (): undefined => undefined;
 export function useFeed<I extends FeedItem<unknown>>(
   tracker: OffsetTracker,
   source: string,
-  feed: (...args: Parameters<Feed<unknown>>) => AsyncIterable<I, 'end' | void, void>,
+  feed: FeedOf<I>,
   options: UseFeedOptions<EventOf<I>>,
+): FeedView;
+export function useFeed<I extends FeedItem<unknown>, P = undefined>(
+  tracker: OffsetTracker,
+  source: string,
+  feed: FeedOf<I>,
+  options: BatchOptions<EventOf<I>, P> & UseFeedExtras,
+): FeedView;
+export function useFeed<
+  I extends FeedItem<unknown>,
+  S extends OffsetStore,
+  const Scope extends TransactScope<S>,
+  P = undefined,
+>(
+  tracker: OffsetTracker<S>,
+  source: string,
+  feed: FeedOf<I>,
+  options: TransactBatchOptions<EventOf<I>, S, Scope, P> & UseFeedExtras,
+): FeedView;
+export function useFeed<
+  I extends FeedItem<unknown>,
+  S extends OffsetStore,
+  const Scope extends TransactScope<S>,
+  P = undefined,
+>(
+  tracker: OffsetTracker<S>,
+  source: string,
+  feed: FeedOf<I>,
+  options: TransactOptions<EventOf<I>, S, Scope, P> & UseFeedExtras,
 ): FeedView;
 export function useFeed(
   tracker: OffsetTracker,
   source: string,
   feed: Feed<unknown>,
-  options: UseFeedOptions<FeedEvent<unknown>>,
+  options: Latest['options'] & UseFeedExtras,
 ): FeedView {
   const { key } = options;
+  const viewed = useRef<Viewed>({ tracker, source, offset: undefined });
   const latest = useRef<Latest>({ feed, options });
   // Before any other effect, and not at all on the server.
   useInsertionEffect(() => {
@@ -80,9 +119,10 @@ export function useFeed(
     isOver.current = false;
     const of = { tracker, source, key };
     show({ ...of, connection: connecting });
+    if (viewed.current.tracker !== tracker || viewed.current.source !== source)
+      viewed.current = { tracker, source, offset: undefined };
     const end = start(
-      tracker,
-      source,
+      viewed.current,
       () => latest.current,
       (connection) => {
         if (!isCurrent) return;

@@ -1,14 +1,26 @@
-import type { FeedError } from '../feeds/feed-error.ts';
 import type { Feed, FeedEvent } from '../feeds/feed.ts';
+import type { Offset } from '../offset.ts';
+import type { EffectOptions } from '../resume/effect-options.ts';
 import type { HandlerOptions } from '../resume/handler.ts';
-import type { FeedState } from '../resume/options.ts';
+import type { FeedState, FeedStateDetail } from '../resume/options.ts';
 import { resume } from '../resume/resume.ts';
+import type { ViewOptions } from '../resume/view-options.ts';
 import type { OffsetTracker } from '../tracker/tracker.ts';
 
 /** What a component was last given. */
 export interface Latest {
   readonly feed: Feed<unknown>;
-  readonly options: Omit<HandlerOptions<FeedEvent<unknown>>, 'signal'>;
+  readonly options: Options;
+}
+
+type Event = FeedEvent<unknown>;
+type Options = HandlerOptions<Event> | ViewOptions<Event> | EffectOptions<Event>;
+
+/** What a component reads, and the offset of the event that it was shown last. */
+export interface Viewed {
+  readonly tracker: OffsetTracker;
+  readonly source: string;
+  offset: Offset | undefined;
 }
 
 /** The connection of a feed, as a component shows it. */
@@ -26,12 +38,8 @@ export const connecting: Connection = { state: 'connecting', retryAt: undefined,
  *
  * @returns a function that ends it
  */
-export function start(
-  tracker: OffsetTracker,
-  source: string,
-  latest: () => Latest,
-  show: (connection: Connection) => void,
-): () => void {
+export function start(viewed: Viewed, latest: () => Latest, show: (connection: Connection) => void): () => void {
+  const { tracker, source } = viewed;
   const life = new AbortController();
   let shown = connecting;
   const tell = (state: FeedState, error: unknown, retryInMs?: number): void => {
@@ -42,14 +50,15 @@ export function start(
   };
   const reading = async (): Promise<void> => {
     const { signal } = life;
-    await resume(tracker, source, (from, context) => latest().feed(from, context), {
-      ...forward(latest),
+    const options = {
+      ...forward(latest, viewed),
       signal,
-      onState: (state, detail) => {
+      onState: (state: FeedState, detail: FeedStateDetail) => {
         tell(state, detail.error, detail.retryInMs);
         latest().options.onState?.(state, detail);
       },
-    });
+    };
+    await resume(tracker, source, (from, context) => latest().feed(from, context), options as HandlerOptions<Event>);
   };
   // An error that has passed is not why the reading ends.
   const ended = (error?: unknown): void => {
@@ -61,20 +70,36 @@ export function start(
 }
 
 /** The options, of which the functions are looked up as they are called. */
-function forward(latest: () => Latest): Omit<HandlerOptions<FeedEvent<unknown>>, 'signal'> {
+function forward(latest: () => Latest, viewed: Viewed): Options {
   const { options } = latest();
-  const { onExpired, retry } = options;
-  return {
-    ...options,
-    handler: (event, context) => latest().options.handler(event, context),
-    onFailed: (error, event, attempt) => latest().options.onFailed?.(error, event, attempt) ?? 'stop',
-    // Without these two `resume` decides by itself, so they are given only where there are some.
-    ...(retry && { retry: (error: FeedError, attempt: number) => (latest().options.retry ?? retry)(error, attempt) }),
-    ...(typeof onExpired === 'function' && {
-      onExpired: (...args: Parameters<typeof onExpired>) => {
-        const { onExpired: newest } = latest().options;
-        return (typeof newest === 'function' ? newest : onExpired)(...args);
-      },
+  return { ...options, ...following(latest), ...(options.view && viewing(latest, viewed)) } as Options;
+}
+
+type Callback = (...args: readonly unknown[]) => unknown;
+
+/** Each function among the options, as one that calls the newest of its name. `resume` decides by itself where there is none. */
+function following(latest: () => Latest): Record<string, Callback> {
+  const given = (): Record<string, unknown> => ({ ...latest().options });
+  const functions = Object.entries(given()).filter(([, option]) => typeof option === 'function');
+  return Object.fromEntries(
+    functions.map(([name, first]) => {
+      const follow: Callback = (...args) => {
+        const newest = given()[name];
+        return ((typeof newest === 'function' ? newest : first) as Callback)(...args);
+      };
+      return [name, follow];
     }),
+  );
+}
+
+/** A view that goes on after the event that this component was shown last. */
+function viewing(latest: () => Latest, viewed: Viewed): Pick<ViewOptions<Event>, 'view' | 'viewFrom'> {
+  const { options } = latest();
+  return {
+    viewFrom: viewed.offset ?? ('viewFrom' in options ? options.viewFrom : undefined),
+    view: async (event, about) => {
+      await latest().options.view?.(event, about);
+      viewed.offset = event.offset ?? viewed.offset;
+    },
   };
 }

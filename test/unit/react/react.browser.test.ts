@@ -2,6 +2,7 @@ import { createElement, type FunctionComponent, StrictMode, useSyncExternalStore
 import { flushSync } from 'react-dom';
 import { createRoot, type Root } from 'react-dom/client';
 import { type Feed, InMemoryOffsetStore, Offset, OffsetTracker, type SourceStatus } from 'tidemark';
+import { IndexedDBOffsetStore } from 'tidemark/indexeddb';
 import { type FeedView, useFeed, type UseFeedOptions, useOffset } from 'tidemark/react';
 import { afterEach, expect, test } from 'vitest';
 import { turn } from '../resume/feeds.ts';
@@ -174,6 +175,43 @@ test('`pause` stops the events, and `resume` goes on after the last', async () =
   expect(view?.paused).toBe(false);
   expect(opened()).toBe(before + 1);
   expect(seen).toEqual(upTo(seen.length));
+});
+
+test('a `view` that pauses is shown afterwards what another tab has read meanwhile, each event once', async () => {
+  const { feed } = counting(Infinity);
+  const name = `react-${Date.now()}`;
+  const shownIn = (): { readonly seen: number[]; readonly view: () => FeedView | undefined; readonly root: Root } => {
+    const tracker = new OffsetTracker(new IndexedDBOffsetStore({ name }));
+    const seen: number[] = [];
+    let view: FeedView | undefined;
+    const options = { exclusive: true, view: ({ data }: { readonly data: number }) => void seen.push(data) } as const;
+    const root = newRoot();
+    render(root, Read, { tracker, feed, options, onView: (next) => (view = next) });
+    return { seen, view: () => view, root };
+  };
+  const one = shownIn();
+  const other = shownIn();
+  for (const { seen } of [one, other]) await expect.poll(() => seen.length).toBeGreaterThan(20);
+  one.view()?.pause();
+  await expect.poll(() => one.view()?.paused).toBe(true);
+  const { length } = other.seen;
+  await expect.poll(() => other.seen.length).toBeGreaterThan(length + 50);
+  one.view()?.resume();
+  await expect.poll(() => one.seen.length).toBeGreaterThan(length + 100);
+  expect(one.seen).toEqual(upTo(one.seen.length));
+});
+
+test('effects in a transaction are applied once, though the component mounts twice', async () => {
+  const { feed } = counting(50);
+  const tracker = newTracker();
+  const applied: number[] = [];
+  const Transacting = (): null => {
+    useFeed(tracker, 'orders', feed, { transact: true, handler: ({ data }) => void applied.push(data) });
+    return null;
+  };
+  render(newRoot(), Transacting, {});
+  await expect.poll(() => applied.length).toBeGreaterThanOrEqual(50);
+  expect(applied).toEqual(upTo(50));
 });
 
 test('a feed that fails says why, and when it is tried again', async () => {

@@ -2,7 +2,15 @@
 // minute of chaos in each browser from ten seeds.
 import { spawnSync } from 'node:child_process';
 
-const more = { FULL: '1', KILLS: '1000', SCHEDULES: '100000', CHAOS_SECONDS: '60', CHAOS_SEEDS: '10' };
+const more = {
+  FULL: '1',
+  VIEW_DEATHS: '100',
+  VIEW_TABS: '10',
+  KILLS: '1000',
+  SCHEDULES: '100000',
+  CHAOS_SECONDS: '60',
+  CHAOS_SEEDS: '10',
+};
 
 let failed = false;
 for (const script of ['schedules', 'test:crash', 'test:tabs', 'test:e2e']) {

@@ -13,7 +13,14 @@ export interface Viewing {
 }
 
 export const viewing = {
-  state: (): Viewing => ({ role: tracker?.status(source).role, began, seen, states, warnings, error }),
+  state: (): Viewing => ({
+    role: tracker?.status(source).role,
+    began,
+    seen,
+    states,
+    warnings,
+    error,
+  }),
 
   /** How long the relay and a bare BroadcastChannel take from one tab to another, in ms: each event is timed as it is shown. */
   latencies: (): { readonly relay: readonly number[]; readonly bare: readonly number[] } => ({ relay, bare }),
@@ -44,7 +51,7 @@ export function view(feed: string, timed: boolean): void {
   const now = (): number => performance.timeOrigin + performance.now();
   const channel = timed ? new BroadcastChannel(`bare-${feed}`) : undefined;
   if (channel) channel.onmessage = ({ data }: MessageEvent<{ readonly at: number }>) => void bare.push(now() - data.at);
-  const open = sse<{ readonly n: number; at?: number }>(`/feed?feed=${feed}`, { parse: JSON.parse });
+  const open = sse<{ readonly n: number; at?: number }>(`/feed?feed=${feed}`, { earliest: 'x0', parse: JSON.parse });
   const stamped: typeof open = (from, context) => {
     const items = open(from, context);
     if (!channel) return items;

@@ -261,6 +261,28 @@ describe('a source that all tabs show', () => {
     }
   });
 
+  test('is known in every tab to be caught up with, as the tab that reads hears it', async () => {
+    const { feed, grow, offsetOf } = log();
+    const telling: Feed<number> = async function* (from, context) {
+      for await (const item of feed(from, context)) {
+        const upToDate = 'data' in item && item.data === 20;
+        yield { ...item, ...(upToDate && { upToDate }) };
+        if (upToDate) yield { heartbeat: true, head: offsetOf(20), upToDate };
+      }
+    };
+    const name = storeName();
+    const first = tab(name, telling);
+    await expect.poll(first.role).toBe('reader');
+    const second = tab(name, telling);
+    await expect.poll(second.role).toBe('waiting');
+    grow(20);
+    await second.tracker.caughtUp(source);
+    for (const { tracker } of [first, second]) {
+      await expect.poll(() => tracker.status(source)).toMatchObject({ head: offsetOf(20), lag: 0, caughtUp: true });
+    }
+    expect(second.seen).toEqual(upTo(20));
+  });
+
   test('is read by each tab itself where an event cannot be cloned, and the application is told', async () => {
     const { feed, grow, open, made } = log();
     const odd: Feed<number> = async function* (from, context) {

@@ -96,6 +96,7 @@ export function isFence(epoch: number): boolean {
 export interface Change {
   /** What the reading last saw; undefined: nothing was stored. */
   readonly expected: Checkpoint | undefined;
+  /** What is stored in its place once the effect is applied. */
   readonly next: Checkpoint;
 }
 

@@ -11,7 +11,7 @@ export function encode(checkpoint: Checkpoint): string {
 }
 
 /**
- * The inverse of `encode`.
+ * A checkpoint from its text, as `encodeCheckpoint` makes it.
  * @param source is named in the error
  * @param where names the store and the place in it, for the error
  * @throws SerializationError where the text is no checkpoint

@@ -15,13 +15,16 @@ export type OffsetErrorCode =
 
 /** Options that every error of this library takes. */
 export interface OffsetErrorOptions extends ErrorOptions {
-  /** The source that the error is about, where it is about one. */
+  /** What the platform threw, where it threw something. Default: none. */
+  readonly cause?: unknown;
+  /** The source that the error is about, where it is about one. Default: none. */
   readonly source?: string | undefined;
 }
 
 /** The base of all errors that this library throws. `cause` holds what the platform threw, where it threw something. */
 export class OffsetError extends Error {
   override readonly name: string = 'OffsetError';
+  /** What the error is about. */
   readonly code: OffsetErrorCode;
   /** The source that the error is about; undefined where it is about the whole store. */
   readonly source: string | undefined;
@@ -127,7 +130,9 @@ export class FeedExpiredError extends OffsetError {
 
 /** Options of a {@link FeedChangedError}. */
 export interface FeedChangedErrorOptions extends OffsetErrorOptions {
+  /** See {@link FeedChangedError.expected}. Default: none. */
   readonly expected?: string | undefined;
+  /** See {@link FeedChangedError.found}. Default: none. */
   readonly found?: string | undefined;
 }
 

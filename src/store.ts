@@ -28,6 +28,7 @@ export type StoreChange =
 
 /** What {@link OffsetStore.transact} answers. */
 export interface ChangeResult {
+  /** What became of the change. */
   readonly outcome: ChangeOutcome;
   /** What stands now: the change's `next` where it was applied, else what was found. */
   readonly stands: Checkpoint | undefined;
@@ -38,6 +39,7 @@ export interface ChangeResult {
  * implementation holds to this is told by `testOffsetStore` of `tidemark/testing`.
  */
 export interface OffsetStore {
+  /** What the store can promise. */
   readonly capabilities: StoreCapabilities;
   /**
    * The same text for all store objects, in any tab or process, that share their checkpoints, and another for all
@@ -81,10 +83,14 @@ export interface OffsetStore {
   close(): Promise<void>;
   /** Starts, synchronously, a write that survives the page going away. It is joined when the store is next read. */
   commitOnHide?(batch: Batch): void;
-  /** Lets go of what keeps a page out of the back/forward cache, and takes it up again. */
+  /** Releases what keeps a page out of the back/forward cache; `wake` takes it back. */
   suspend?(): void;
+  /** Takes back what `suspend` has released. */
   wake?(): void;
-  /** Tells of changes made by others. @returns a function that ends it */
+  /**
+   * Tells of changes made by others.
+   * @returns a function that ends it
+   */
   subscribe?(listener: (change: StoreChange) => void): () => void;
 }
 
@@ -93,6 +99,7 @@ export interface OffsetStore {
  * `this['scope']` stands for the scope that is given.
  */
 export interface EffectTypes {
+  /** The scope that is given. */
   readonly scope: unknown;
   /** What may be given as a scope. */
   readonly scopes: unknown;

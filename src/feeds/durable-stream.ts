@@ -11,7 +11,10 @@ import { EventStream } from './sse/event-stream.ts';
 
 /** Options of {@link durableStream}. */
 export interface DurableStreamOptions<T> extends HttpOptions, Pick<LogOptions, 'feedId'> {
-  /** Makes the data of a message: a value of JSON, or the text. Where it throws, the message is a {@link FeedFailure}. */
+  /**
+   * Makes the data of a message: a value of JSON, or the text. Where it throws, the message is a {@link FeedFailure}.
+   * Default: the message as it is.
+   */
   readonly parse?: (message: unknown) => T;
   /**
    * How new messages are waited for once all have been read: by requests that the server answers late, or by Server-Sent

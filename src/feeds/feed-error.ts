@@ -3,10 +3,15 @@ import type { Offset } from '../offset.ts';
 
 /** Options of a {@link FeedError}. */
 export interface FeedErrorOptions extends OffsetErrorOptions {
+  /** See {@link FeedError.status}. Default: none. */
   readonly status?: number | undefined;
+  /** See {@link FeedError.retryable}. Default true. */
   readonly retryable?: boolean;
+  /** How long the server asks to wait, in ms. Default: none, `resume` decides alone. */
   readonly retryAfterMs?: number | undefined;
+  /** See {@link FeedError.event}. Default: none. */
   readonly event?: unknown;
+  /** See {@link FeedError.offset}. Default: none. */
   readonly offset?: Offset | undefined;
 }
 

@@ -8,6 +8,7 @@ export interface FeedEvent<T> {
    * a later one with an offset was recorded. Where several events share a position, only the last of them carries it.
    */
   readonly offset?: Offset | undefined;
+  /** What the event brings. */
   readonly data: T;
   /** Whether the feed has nothing newer than this event. */
   readonly upToDate?: boolean | undefined;
@@ -15,6 +16,7 @@ export interface FeedEvent<T> {
 
 /** A sign of life without an event, which may move the position on, past events that the server filtered out. */
 export interface FeedHeartbeat {
+  /** Tells it from an event. */
   readonly heartbeat: true;
   /** The position to go on from; undefined where the heartbeat says nothing of it. */
   readonly offset?: Offset | undefined;
@@ -68,6 +70,7 @@ export type FeedWarning =
 
 /** What `resume` hands to a feed that it opens. */
 export interface FeedContext {
+  /** The source that is read. */
   readonly source: string;
   /** Aborted when the feed is to let go of its connection. */
   readonly signal: AbortSignal;
@@ -112,10 +115,12 @@ export type Feed<T, E extends FeedEvent<T> = FeedEvent<T>> = (
   context: FeedContext,
 ) => AsyncIterable<FeedItem<T, E>, 'end' | void, void>;
 
+/** Whether an item of a feed is a heartbeat, and no event. */
 export function isHeartbeat<E extends FeedEvent<unknown>>(item: FeedItem<unknown, E>): item is FeedHeartbeat {
   return 'heartbeat' in item && item.heartbeat === true;
 }
 
+/** Whether an item of a feed is an event that cannot be read. */
 export function isFailure<E extends FeedEvent<unknown>>(item: FeedItem<unknown, E>): item is FeedFailure<E> {
   return 'failed' in item && item.failed instanceof Error;
 }

@@ -13,10 +13,13 @@ export interface PollOptions<T, P> extends HttpOptions, LogOptions, WordOptions 
   readonly events: (page: P) => readonly T[];
   /**
    * The place after a page: the next cursor, as text or as an offset; undefined or null where the page tells none. The last
-   * event of the page carries it, and a heartbeat does where the page has no events.
+   * event of the page carries it, and a heartbeat does where the page has no events. Default: none, `offset` says it.
    */
   readonly next?: (page: P, response: FeedResponse) => Offset | string | undefined | null;
-  /** The place of one event, where each is one to go on from. Where it throws, the event is a {@link FeedFailure}. */
+  /**
+   * The place of one event, where each is one to go on from. Where it throws, the event is a {@link FeedFailure}.
+   * Default: none, `next` says it.
+   */
   readonly offset?: (event: T) => Offset | undefined;
   /** Whether the next page can be asked for at once. Default: where the page has events. */
   readonly more?: (page: P, response: FeedResponse) => boolean;

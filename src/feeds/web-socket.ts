@@ -28,14 +28,15 @@ export interface WebSocketOptions<T, E extends FeedEvent<T>> {
    * {@link FeedFailure}.
    */
   readonly read: (message: string | ArrayBuffer) => WebSocketItem<T, E> | readonly FeedItem<T, E>[] | undefined;
-  /** The message that asks for what is after an offset, sent as the connection opens. */
+  /** The message that asks for what is after an offset, sent as the connection opens. Default: none. */
   readonly subscribe?: (from: Offset) => string;
-  /** The message that tells the server what has been recorded, for one that wants to know; undefined: none. */
+  /** The message that tells the server what has been recorded, for one that wants to know; undefined: none. Default: none. */
   readonly ack?: (offset: Offset) => string | undefined;
-  /** A message to send every so many ms, for a server that wants signs of life. */
+  /** A message to send every `everyMs` ms, for a server that wants signs of life. Default: none. */
   readonly ping?: { readonly message: string; readonly everyMs: number };
-  /** What it means that the server closes: an error, 'end', or undefined: it is opened again. */
+  /** What it means that the server closes: an error, 'end', or undefined: it is opened again. Default: it is opened again. */
   readonly closed?: (close: FeedSocketClose) => Error | 'end' | undefined;
+  /** The subprotocols to ask the server for, as `new WebSocket` takes them. Default: none. */
   readonly protocols?: string | string[];
   /** How long the server may say nothing before the connection is taken for dead, in ms. Default: `resume` learns it. */
   readonly idleTimeoutMs?: number;
@@ -44,7 +45,7 @@ export interface WebSocketOptions<T, E extends FeedEvent<T>> {
    * what waits is processed, and reading goes on in a new one. Default 10,000.
    */
   readonly maxWaiting?: number;
-  /** Default: the global `WebSocket`, which Node has from 22 on; before, give that of the package `ws`. */
+  /** What makes a connection. Default: the global `WebSocket`, which Node has from 22 on; before, give that of the package `ws`. */
   readonly WebSocket?: new (url: string, protocols?: string | string[]) => FeedSocket;
 }
 

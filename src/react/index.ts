@@ -17,7 +17,7 @@ type EventOf<I> = Exclude<I, FeedHeartbeat | FeedFailure>;
 
 /** What {@link useFeed} takes beside the options of `resume`. */
 export interface UseFeedExtras {
-  /** Another key starts the reading anew, as another tracker or source does. */
+  /** Another key starts the reading anew, as another tracker or source does. Default: none. */
   readonly key?: string | number | undefined;
   /** The reading ends with the component. */
   readonly signal?: undefined;
@@ -43,6 +43,7 @@ export interface FeedView {
   readonly lag: number | undefined;
   /** Whether all that the feed had when it last said so is recorded. */
   readonly caughtUp: boolean | undefined;
+  /** Whether `pause` was called, and `resume` not yet. */
   readonly paused: boolean;
   /** Ends the reading, and commits. It stays ended, for other sources too, until `resume`. */
   readonly pause: () => void;

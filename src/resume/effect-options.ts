@@ -29,7 +29,7 @@ export interface EffectContext<S, Scope, Prepared> {
 interface AppliedOptions<E extends FeedEvent<unknown>, P> extends ReaderOptions<E>, ViewPlace {
   /**
    * Does ahead what needs no transaction, like fetching what the effect needs: for up to `concurrency` events at once. Its
-   * answer is the handler's `prepared`. A failure is `onFailed`'s, as one of the handler is.
+   * answer is the handler's `prepared`. A failure is `onFailed`'s, as one of the handler is. Default: none.
    */
   readonly prepare?: (event: E, context: { readonly signal: AbortSignal }) => P | Promise<P>;
   /** How many events are prepared at once; default 1. Effects are applied one by one, in the order of the feed. */
@@ -40,6 +40,7 @@ interface AppliedOptions<E extends FeedEvent<unknown>, P> extends ReaderOptions<
 
 /** Options of `resume` where a handler takes events by the array, and their last offset is recorded once it is done. */
 export interface BatchOptions<E extends FeedEvent<unknown>, P = undefined> extends AppliedOptions<E, P> {
+  /** How large a batch is, and how long it may wait. */
   readonly batch: BatchSize;
   readonly transact?: undefined;
   /** Processes a batch. */
@@ -78,7 +79,9 @@ export interface TransactBatchOptions<
   Scope,
   P = undefined,
 > extends AppliedOptions<E, P> {
+  /** `true`; over IndexedDB the names of the object stores that the handler uses. */
   readonly transact: Scope;
+  /** How large a batch is, and how long it may wait. */
   readonly batch: BatchSize;
   /**
    * Applies the effects of a batch. What another reader has applied meanwhile is left out. Where it fails and there is an

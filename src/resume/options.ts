@@ -35,7 +35,7 @@ export interface FeedStateDetail {
 
 /** How a feed is kept open. `E` is what its events are. */
 export interface ReaderOptions<E = unknown> {
-  /** Ends the reading, without an error, after a commit. */
+  /** Ends the reading, without an error, after a commit. Default: none. */
   readonly signal?: AbortSignal | undefined;
   /**
    * Where to go on when the feed no longer holds the events after the recorded offset: what `tracker.reset` is called
@@ -55,12 +55,12 @@ export interface ReaderOptions<E = unknown> {
     | 'latest'
     | 'stop'
     | ((source: string, error: FeedChangedError) => Offset | Promise<Offset>);
-  /** Told whenever the state of the connection changes, so that a page can show it. */
+  /** Told whenever the state of the connection changes, so that a page can show it. Default: none. */
   readonly onState?: (state: FeedState, detail: FeedStateDetail) => void;
   /**
    * What becomes of an event that the handler, or `parse` or `offset` of the feed, fails at: 'retry', after a pause that
-   * doubles with each attempt, which are counted from 1; 'skip', as if it had been processed, told as 'skipped'; 'stop',
-   * the default, ends the reading with the error, which has `event` and `offset`. A for-await loop's own mistakes end it.
+   * doubles with each attempt, which are counted from 1; 'skip', as if it had been processed, told as 'skipped'; 'stop'
+   * ends the reading with the error, which has `event` and `offset`. A for-await loop's own mistakes end it. Default 'stop'.
    */
   readonly onFailed?: (
     error: unknown,
@@ -73,9 +73,9 @@ export interface ReaderOptions<E = unknown> {
    */
   readonly retry?: (error: FeedError, attempt: number) => boolean;
   /**
-   * What a store that does not work for `storeTimeoutMs`, or cannot work at all, does to the reading: 'stop', the default,
-   * ends it with the store's error; 'continue' reads on, from what this tracker remembers or else from where the reset
-   * policy says, and `status().degraded` says why. What is stored and cannot be read always ends it.
+   * What a store that does not work for `storeTimeoutMs`, or cannot work at all, does to the reading: 'stop' ends it with
+   * the store's error; 'continue' reads on, from what this tracker remembers or else from where the reset policy says, and
+   * `status().degraded` says why. What is stored and cannot be read always ends it. Default 'stop'.
    */
   readonly onStoreFailure?: 'stop' | 'continue';
   /** How long the store may fail without a success, in ms; default 30,000. */
@@ -101,7 +101,7 @@ export interface ReaderOptions<E = unknown> {
    * feed with a limit of its own goes by that.
    */
   readonly idleTimeoutMs?: number;
-  /** From 0 up to 1; default `Math.random`. */
+  /** What the random part of a waiting time is taken from: a number from 0 up to 1; default `Math.random`. */
   readonly random?: () => number;
   /** Whether to begin a new epoch as the reading starts, so that no older reading counts any more. Default false. */
   readonly fence?: boolean;

@@ -16,6 +16,7 @@ export interface ViewPlace {
 
 /** Options of `resume` where every tab shows the events that one of them reads. */
 export interface ViewOptions<E extends FeedEvent<unknown>> extends ReaderOptions<E>, ViewPlace {
+  /** One tab reads, the others wait for their turn: only so can all of them show one connection's events. */
   readonly exclusive: true;
   readonly batch?: undefined;
   readonly transact?: undefined;
@@ -26,8 +27,8 @@ export interface ViewOptions<E extends FeedEvent<unknown>> extends ReaderOptions
    */
   readonly view: View<E>;
   /**
-   * Processes the events in the tab that reads alone, and decides what is recorded. Without one, an event is recorded once
-   * the reading tab has viewed it.
+   * Processes the events in the tab that reads alone, and decides what is recorded. Default: none, and an event is
+   * recorded once the reading tab has viewed it.
    */
   readonly handler?: (event: E, context: { readonly signal: AbortSignal }) => unknown;
   /** How many events are processed at once; default 1. */

@@ -6,7 +6,7 @@ export interface CorsOptions {
   readonly origin?: string | readonly string[] | ((origin: string) => boolean);
   /** Whether cookies are taken along; the origins have to be named then. Default false. */
   readonly credentials?: boolean;
-  /** Request headers to allow beside Last-Event-ID, Authorization, Cache-Control and Content-Type. */
+  /** Request headers to allow beside Last-Event-ID, Authorization, Cache-Control and Content-Type. Default: none. */
   readonly headers?: readonly string[];
 }
 

@@ -8,8 +8,11 @@ import { Cors, type CorsOptions } from './cors.ts';
 
 /** What `serve` asks of a request: that of the Fetch API, or one of its shape. */
 export interface FeedRequest {
+  /** GET or POST; OPTIONS where a browser asks first. */
   readonly method: string;
+  /** The address, with its query. */
   readonly url: string;
+  /** The request's headers, by any case of their names. */
   readonly headers: { get(name: string): string | null };
   /** Aborted when the client is gone, where the platform tells. */
   readonly signal?: AbortSignal | null | undefined;
@@ -63,7 +66,7 @@ export interface ServeOptions<T, E extends FeedEvent<T> = FeedEvent<T>> {
   readonly source?: string;
   /** Told when the feed fails, not when it refuses a client's id. Default `console.error`. */
   readonly onError?: (error: unknown) => void;
-  /** Told what the feed warns of. */
+  /** Told what the feed warns of. Default: none. */
   readonly onWarning?: (code: FeedWarning, message: string) => void;
 }
 

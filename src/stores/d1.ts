@@ -12,6 +12,7 @@ export interface D1Statement {
 
 /** What the store needs of a D1 binding. Cloudflare's `D1Database` has this shape. */
 export interface D1Binding<Statement extends D1Statement = D1Statement> {
+  /** Prepares a statement. */
   prepare(query: string): Statement;
   /** Runs statements in one transaction. */
   batch(statements: Statement[]): Promise<readonly { readonly results: readonly unknown[] }[]>;

@@ -16,11 +16,13 @@ import {
 
 /** What the store needs of a connection. The `Database` of `node:sqlite`, `better-sqlite3` and `bun:sqlite` has this shape. */
 export interface SqliteDatabase {
+  /** Runs statements that answer nothing. */
   exec(sql: string): unknown;
+  /** Prepares a statement. */
   prepare(sql: string): SqliteStatement;
-  /** Whether a transaction is open: `better-sqlite3` and `bun:sqlite` say so by this name, */
+  /** Whether a transaction is open, as `better-sqlite3` and `bun:sqlite` name it. */
   readonly inTransaction?: boolean;
-  /** and `node:sqlite` by this, in newer versions. */
+  /** The same, as newer versions of `node:sqlite` name it. */
   readonly isTransaction?: boolean;
 }
 

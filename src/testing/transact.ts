@@ -8,6 +8,7 @@ import { type KitCase, type Opener, type TestApi, declareKit, globalApi, hostile
  * checkpoints live and starts at 0.
  */
 export interface TransactSubject {
+  /** The store under test. */
   readonly store: OffsetStore;
   /** Calls `store.transact` with an effect that adds `amount` to the counter. */
   apply(source: string, change: Change, amount: number): Promise<ChangeResult>;

@@ -38,6 +38,7 @@ import type {
  * await reading.close();
  */
 export class OffsetTracker<S extends OffsetStore = OffsetStore> {
+  /** Where checkpoints live, as given. */
   readonly store: S;
   readonly #options: TrackerOptions;
   readonly #rules: Rules;

@@ -28,7 +28,7 @@ export interface TrackerOptions {
   readonly stuckAfterMs?: number;
   /**
    * Called for every commit that failed, once a source. With it, a failed record that nobody awaits causes no unhandled
-   * rejection.
+   * rejection. Default: none.
    */
   readonly onError?: (error: unknown, source?: string) => void;
   /** The clock, in ms since the Unix epoch; default `Date.now`. */
@@ -55,7 +55,7 @@ export interface RecordOptions {
 
 /** Options of `reading.begin`. */
 export interface BeginOptions extends RecordOptions {
-  /** Ends the wait for room: the call rejects with the signal's reason, and its place goes to the next. */
+  /** Ends the wait for room: the call rejects with the signal's reason, and its place goes to the next. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -64,6 +64,7 @@ export interface BeginOptions extends RecordOptions {
  * by a reset or by another reading that fences, it is fenced: whatever it is asked answers 'fenced', for ever.
  */
 export interface Reading<S extends OffsetStore = OffsetStore> extends AsyncDisposable {
+  /** The source that is read. */
   readonly source: string;
   /** Where to start: read strictly after it. */
   readonly from: Offset;
@@ -116,6 +117,7 @@ export interface Reading<S extends OffsetStore = OffsetStore> extends AsyncDispo
 
 /** An event that has begun and not yet finished. */
 export interface Ticket {
+  /** The offset that the event began with. */
   readonly offset: Offset;
   /** The event is processed. 'pending' while an earlier one blocks the watermark. A second call changes nothing. */
   done(): Promise<RecordOutcome>;
@@ -125,6 +127,7 @@ export interface Ticket {
 
 /** What a tracker tells its subscribers. */
 export interface TrackerEvent {
+  /** What happened. */
   readonly type:
     | 'recorded'
     | 'committed'
@@ -152,12 +155,15 @@ export interface TrackerEvent {
     | 'error';
   /** Undefined where the event is about the whole store. */
   readonly source?: string | undefined;
+  /** Where the source stands, or the event that this is about, where there is one. */
   readonly offset?: Offset | undefined;
   /** Whether this tracker did it, or another tab or process. */
   readonly origin: 'local' | 'remote';
+  /** What failed. */
   readonly error?: unknown;
   /** Which warning it is. */
   readonly code?: string | undefined;
+  /** The same in words. */
   readonly message?: string | undefined;
 }
 
@@ -176,6 +182,7 @@ export interface SourceStatus {
   readonly inFlight: number;
   /** When `committed` was committed, in ms since the Unix epoch. */
   readonly lastCommitAt: number | undefined;
+  /** The source's life between two resets or fences, as a number: a higher one is later. */
   readonly epoch: number;
   /** A reading of this tracker was fenced by somebody else, and nobody has read again since. */
   readonly fenced: boolean;

@@ -32,9 +32,9 @@ export interface SseOptions<T = string> extends HttpOptions, LogOptions, WordOpt
    */
   readonly offset?: (id: string, event: SseMessage) => Offset | undefined;
   /**
-   * The last event id to send for an offset; undefined: as by default, which is the value of a custom offset, the digits
-   * of a sequence, the ISO 8601 text of a timestamp, and what the options `earliest` and `latest` say. The protocol has no
-   * word for those two: a server that is sent no id decides where to start, and a warning says so.
+   * The last event id to send for an offset; undefined: as by default. The protocol has no word for 'earliest' and
+   * 'latest': a server that is sent no id decides where to start, and a warning says so. Default: the value of a custom
+   * offset, the digits of a sequence, the ISO 8601 text of a timestamp, and what the options `earliest` and `latest` say.
    */
   readonly id?: (offset: Offset) => string | undefined;
   /**
@@ -50,9 +50,11 @@ export interface SseOptions<T = string> extends HttpOptions, LogOptions, WordOpt
    * id is skipped where reading stops in between. Default false.
    */
   readonly sharedIds?: boolean;
-  /** Default 'GET'. */
+  /** The method of the requests. Default 'GET'. */
   readonly method?: string;
-  /** What is sent, for a server that streams its answer to a POST; a function may put the place into it. */
+  /**
+   * What is sent, for a server that streams its answer to a POST; a function may put the place into it. Default: none.
+   */
   readonly body?: string | ((from: Offset) => string);
   /**
    * How long the server may send nothing, not even a comment, before the connection is taken for dead and opened again,

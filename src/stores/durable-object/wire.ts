@@ -30,10 +30,15 @@ export type OffsetsAnswer =
 
 /** An error on its way through RPC. */
 export interface ErrorAcross {
+  /** The error's `code`, which tells its class. */
   readonly code: OffsetErrorCode;
+  /** The error's message. */
   readonly message: string;
+  /** The source that the error is about, where it is about one. */
   readonly source?: string | undefined;
+  /** Whether the same call may succeed later by itself. */
   readonly retryable: boolean;
+  /** Of a FencedError: who fenced the reading. */
   readonly by?: FencedError['by'] | undefined;
   /** What the platform threw, as text. */
   readonly cause?: string | undefined;

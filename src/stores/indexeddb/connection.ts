@@ -6,14 +6,15 @@ import { type DatabaseSource, checkpoints, createOffsetStore, hideSlots, missing
 export interface ConnectionOptions<Schema extends DBSchema | unknown = unknown> {
   /**
    * A database of the application's own, from the platform or from idb, whose upgrade calls `createOffsetStore(db)`. It
-   * is never closed here. As a function it is asked for again when the connection was lost.
+   * is never closed here. As a function it is asked for again when the connection was lost. Default: none, the store has
+   * a database of its own.
    */
   readonly db?: DatabaseSource<Schema>;
   /** What opens the database, default the global `indexedDB`. No other global of IndexedDB is needed then. */
   readonly indexedDB?: Pick<IDBFactory, 'open'>;
   /** How long opening may take, in ms, before it fails; default 4000. */
   readonly openTimeoutMs?: number;
-  /** The same once the database is being created or upgraded, in ms; default 30000. */
+  /** The same once the database is being created or upgraded, in ms; default 30,000. */
   readonly upgradeTimeoutMs?: number;
 }
 

@@ -34,7 +34,9 @@ export interface IndexedDBOffsetStoreOptions<Schema extends DBSchema | unknown =
   extends StoreOptions, ConnectionOptions<Schema> {
   /** The database's name, default 'tidemark'. With `db` as a promise or a function it must say what that is named. */
   readonly name?: string;
-  /** 'relaxed', the default: a commit is with the operating system; 'strict': it survives a power cut, more slowly. */
+  /**
+   * 'relaxed': a commit is with the operating system; 'strict': it survives a power cut, more slowly. Default 'relaxed'.
+   */
   readonly durability?: 'relaxed' | 'strict';
 }
 

@@ -13,6 +13,7 @@ export interface PostgresClient {
 
 /** The part of `pg`'s Pool, and of Neon's, that the store needs. */
 export interface PostgresPool extends PostgresClient {
+  /** Takes a client out of the pool, for a transaction; `release` gives it back. */
   connect(): Promise<PostgresClient & { release(destroy?: boolean): void }>;
   /** What tells a pool from a client, whose `connect` is another thing. */
   readonly totalCount: number;

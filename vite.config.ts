@@ -55,6 +55,7 @@ async function projects(): Promise<TestProjectInlineConfiguration[]> {
     ...(await react18()),
     { name: 'workerd', include: ['test/workerd/**/*.test.ts'] },
     { name: 'readme', include: ['test/readme/**/*.test.ts'] },
+    { name: 'docs', include: ['test/docs/**/*.test.ts'] },
     { name: 'consumers', include: ['test/consumers/**/*.test.ts'], globalSetup: 'test/consumers/pack.ts' },
     { name: 'tabs', include: ['test/tabs/**/*.test.ts'], fileParallelism: false, testTimeout: 60_000 },
     { name: 'crash', include: ['test/crash/**/*.test.ts'], fileParallelism: false },

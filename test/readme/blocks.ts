@@ -27,7 +27,10 @@ export function readBlocks(): Block[] {
 /** The README, and each page in docs, so that a new one is run from its first day. */
 function pages(): string[] {
   const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' });
-  const found = docs.filter((file) => file.endsWith('.md')).map((file) => `docs/${file.replaceAll('\\', '/')}`);
+  // The reference's blocks are signatures.
+  const found = docs
+    .filter((file) => file.endsWith('.md') && file !== 'reference.md')
+    .map((file) => `docs/${file.replaceAll('\\', '/')}`);
   return ['README.md', ...found.sort()];
 }
 

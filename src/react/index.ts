@@ -16,10 +16,10 @@ type FeedOf<I> = (...args: Parameters<Feed<unknown>>) => AsyncIterable<I, 'end' 
 type EventOf<I> = Exclude<I, FeedHeartbeat | FeedFailure>;
 
 /** What {@link useFeed} takes beside the options of `resume`. */
-export interface UseFeedExtras {
+export interface UseFeedOwnOptions {
   /** Another key starts the reading anew, as another tracker or source does. Default: none. */
   readonly key?: string | number | undefined;
-  /** The reading ends with the component. */
+  /** Not taken: the reading ends with the component. Default: none. */
   readonly signal?: undefined;
 }
 
@@ -27,7 +27,7 @@ export interface UseFeedExtras {
  * Options of {@link useFeed}: those of `resume` with a handler or a view. Functions may be given inline: the newest is called,
  * and the reading goes on. The others are those of the render in which the reading starts; change `key` to apply new ones.
  */
-export type UseFeedOptions<E extends FeedEvent<unknown>> = (HandlerOptions<E> | ViewOptions<E>) & UseFeedExtras;
+export type UseFeedOptions<E extends FeedEvent<unknown>> = (HandlerOptions<E> | ViewOptions<E>) & UseFeedOwnOptions;
 
 /** What {@link useFeed} shows. The same object until something in it changes. */
 export interface FeedView {
@@ -73,7 +73,7 @@ export function useFeed<I extends FeedItem<unknown>, P = undefined>(
   tracker: OffsetTracker,
   source: string,
   feed: FeedOf<I>,
-  options: BatchOptions<EventOf<I>, P> & UseFeedExtras,
+  options: BatchOptions<EventOf<I>, P> & UseFeedOwnOptions,
 ): FeedView;
 export function useFeed<
   I extends FeedItem<unknown>,
@@ -84,7 +84,7 @@ export function useFeed<
   tracker: OffsetTracker<S>,
   source: string,
   feed: FeedOf<I>,
-  options: TransactBatchOptions<EventOf<I>, S, Scope, P> & UseFeedExtras,
+  options: TransactBatchOptions<EventOf<I>, S, Scope, P> & UseFeedOwnOptions,
 ): FeedView;
 export function useFeed<
   I extends FeedItem<unknown>,
@@ -95,13 +95,13 @@ export function useFeed<
   tracker: OffsetTracker<S>,
   source: string,
   feed: FeedOf<I>,
-  options: TransactOptions<EventOf<I>, S, Scope, P> & UseFeedExtras,
+  options: TransactOptions<EventOf<I>, S, Scope, P> & UseFeedOwnOptions,
 ): FeedView;
 export function useFeed(
   tracker: OffsetTracker,
   source: string,
   feed: Feed<unknown>,
-  options: Latest['options'] & UseFeedExtras,
+  options: Latest['options'] & UseFeedOwnOptions,
 ): FeedView {
   const { key } = options;
   const viewed = useRef<Viewed>({ tracker, source, offset: undefined });

@@ -34,7 +34,7 @@ interface AppliedOptions<E extends FeedEvent<unknown>, P> extends ReaderOptions<
   readonly prepare?: (event: E, context: { readonly signal: AbortSignal }) => P | Promise<P>;
   /** How many events are prepared at once; default 1. Effects are applied one by one, in the order of the feed. */
   readonly concurrency?: number;
-  /** Shows the events in every tab, as {@link ViewOptions} says, when they are read. Needs `exclusive: true`. */
+  /** Shows the events in every tab, as {@link ViewOptions} says, when they are read. Needs `exclusive: true`. Default: none. */
   readonly view?: View<E>;
 }
 

@@ -33,7 +33,7 @@ describe('every option', () => {
 
   test('is found', () => {
     expect(options.map(({ title }) => title)).toEqual(
-      expect.arrayContaining(['strategy in TrackerOptions of tidemark', 'key in UseFeedOptions of tidemark/react']),
+      expect.arrayContaining(['strategy in TrackerOptions of tidemark', 'key in UseFeedOwnOptions of tidemark/react']),
     );
     expect(options.length).toBeGreaterThan(100);
   });

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import manifest from '../../package.json' with { type: 'json' };
@@ -7,7 +7,18 @@ const root = join(import.meta.dirname, '../..');
 /** Inside the project, so that imports and types resolve as anywhere in it; git-ignored. */
 const folder = join(import.meta.dirname, '.blocks');
 
-/** A fenced code block of the README or of a page in docs. Its info string says what it is written in and where it runs: "ts browser". */
+/**
+ * A fenced code block of the README or of a page in docs. Its info string says what it is written in and where it runs:
+ * - `ts browser`, `tsx browser`: in a page, with `show` and the feed of the demo's server. It goes on after a reload.
+ * - `ts app`: in a page of its own, with the server in the block `js server` of the same page of the manual.
+ * - `ts module-worker`, `ts service-worker`: in such a worker of a page, which shows what the worker posts.
+ * - `ts node`, `tsx node`: a program that ends by itself; one with FEED_URL reads, and goes on after a kill.
+ * - `ts sqlite`, `ts postgres`: the same, run twice; the second time changes nothing.
+ * - `ts worker`, `ts worker-fetch`: in workerd, on a schedule or by requests.
+ * - `ts vitest`: tests, which are run.
+ * - `html page`: a page without a bundler, over the packed package (test/consumers).
+ * - `sh`, `json`, `text`: commands whose scripts exist, valid JSON, and what is only looked at.
+ */
 export interface Block {
   readonly language: string;
   readonly place: string;
@@ -18,14 +29,20 @@ export interface Block {
   readonly file: string;
 }
 
+/** All blocks. Test files run at the same time, so a file that is there already is not written again. */
 export function readBlocks(): Block[] {
-  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  return pages().flatMap(blocksOf);
+  const blocks = pages().flatMap(blocksOf);
+  const files = new Set(blocks.map(({ file }) => file));
+  for (const name of readdirSync(folder)) {
+    const file = join(folder, name);
+    if (/\.(tsx?|js|html)$/.test(name) && !files.has(file)) rmSync(file, { force: true });
+  }
+  return blocks;
 }
 
 /** The README, and each page in docs, so that a new one is run from its first day. */
-function pages(): string[] {
+export function pages(): string[] {
   const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' });
   // The reference's blocks are signatures.
   const found = docs
@@ -47,10 +64,18 @@ function blocksOf(page: string): Block[] {
     const [language = '', place = ''] = info.split(' ');
     const file = join(folder, `${prefix}${blocks.length}-${slug(heading)}.${language}`);
     // A block without imports is a module too: each stands for itself.
-    writeFileSync(file, language.startsWith('ts') ? `${code}\nexport {};\n` : code);
+    keep(file, language.startsWith('ts') ? `${code}\nexport {};\n` : code);
     blocks.push({ language, place, code, page, heading, file });
   }
   return blocks;
+}
+
+/** Whoever reads the file meanwhile finds all of it. */
+function keep(file: string, text: string): void {
+  if (existsSync(file) && readFileSync(file, 'utf8') === text) return;
+  const draft = `${file}.${process.pid}`;
+  writeFileSync(draft, text);
+  renameSync(draft, file);
 }
 
 function slug(text: string): string {

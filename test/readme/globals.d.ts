@@ -6,6 +6,7 @@ declare function showConnection(state: string): void;
 
 interface Env {
   readonly OFFSETS: import('tidemark/cloudflare-kv').CloudflareKVBinding;
+  readonly DB: D1Database;
   readonly DONE: { put(key: string, value: string): Promise<void> };
   readonly PLACES: DurableObjectNamespace<import('tidemark/durable-object').OffsetsStub>;
   readonly ORDERS: DurableObjectNamespace<{ fetch(request: Request): Promise<Response> }>;

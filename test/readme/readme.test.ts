@@ -44,8 +44,15 @@ afterAll(() => {
 test('every code block of the manual is of a kind that is run here', () => {
   const kinds = [
     'sh ',
+    'text ',
+    'html page',
+    'js server',
+    'ts app',
     'ts browser',
     'tsx browser',
+    'ts module-worker',
+    'ts service-worker',
+    'tsx node',
     'ts worker',
     'ts worker-fetch',
     'ts node',
@@ -120,6 +127,7 @@ describe.each(of('ts', 'worker'))('in workerd, the code under "$heading"', (bloc
       script: await bundle(block.file, 'browser'),
       compatibilityDate: '2026-04-01',
       kvNamespaces: ['OFFSETS', 'DONE'],
+      d1Databases: ['DB'],
       ...(block.code.includes('env.PLACES') && {
         durableObjects: { PLACES: { className: 'Places', useSQLite: true } },
       }),
@@ -128,13 +136,19 @@ describe.each(of('ts', 'worker'))('in workerd, the code under "$heading"', (bloc
     });
     try {
       // Miniflare types these by a package of Cloudflare's that is not among ours.
-      const done = (await worker.getKVNamespace('DONE')) as unknown as { list(): Promise<{ keys: unknown[] }> };
+      const kv = (await worker.getKVNamespace('DONE')) as unknown as { list(): Promise<{ keys: unknown[] }> };
+      const db = (await worker.getD1Database('DB')) as unknown as D1Database;
+      await db.prepare('CREATE TABLE done (id TEXT PRIMARY KEY)').run();
+      const done = async (): Promise<number> => {
+        if (!block.code.includes('env.DB')) return (await kv.list()).keys.length;
+        return Number(await db.prepare('SELECT COUNT(*) AS done FROM done').first('done'));
+      };
       for (const expected of [3, 6]) {
         const handlers = (await worker.getWorker()) as unknown as {
           scheduled(event: { cron: string }): Promise<{ outcome: string }>;
         };
         expect((await handlers.scheduled({ cron: '* * * * *' })).outcome).toBe('ok');
-        expect((await done.list()).keys).toHaveLength(expected);
+        expect(await done()).toBe(expected);
       }
     } finally {
       await worker.dispose();
@@ -177,7 +191,9 @@ async function textUntil({ body }: Response, awaited: string): Promise<string> {
 
 const reads = ({ code }: Block): boolean => code.includes('FEED_URL');
 
-describe.each(of('ts', 'node').filter((block) => !reads(block)))('in Node, the code under "$heading"', (block) => {
+const programs = [...of('ts', 'node'), ...of('tsx', 'node')];
+
+describe.each(programs.filter((block) => !reads(block)))('in Node, the code under "$heading"', (block) => {
   test('runs', async () => {
     const file = join(folder, 'block.mjs');
     writeFileSync(file, await bundle(block.file, 'node'));
@@ -186,7 +202,7 @@ describe.each(of('ts', 'node').filter((block) => !reads(block)))('in Node, the c
   });
 });
 
-describe.each(of('ts', 'node').filter(reads))('in Node, the code under "$heading"', (block) => {
+describe.each(programs.filter(reads))('in Node, the code under "$heading"', (block) => {
   test('goes on after a kill with the event after the last', async () => {
     const file = join(folder, 'block.mjs');
     const yours = 'globalThis.save = async (data) => console.log(JSON.parse(data).n);';
@@ -245,11 +261,15 @@ describe.each(of('json', ''))('the JSON under "$heading"', ({ code }) => {
   test('is valid', () => void JSON.parse(code));
 });
 
-describe.each(of('sh', ''))('the commands under "$heading"', ({ code }) => {
+describe.each(of('sh', ''))('the commands under "$heading" of $page', ({ code, page: at }) => {
+  const servers = of('js', 'server').filter((block) => block.page === at);
+  // What npm itself has, a package that is only run, a program that the same page shows, and where to go.
+  const others = ['ci', 'install', 'create', 'vite', 'cd', ...(servers.length > 0 ? ['node server.js'] : [])];
   test('exist', () => {
     for (const line of code.trim().split('\n')) {
-      const script = /^npm (?:run )?(?<script>\S+)/.exec(line)?.groups?.script ?? line;
-      expect([...Object.keys(manifest.scripts), 'ci', 'install']).toContain(script);
+      const command = line.replace(/\s+#.*$/, '');
+      const script = /^(?:npm run|npm|npx|(?=cd ))\s*(?<script>\S+)/.exec(command)?.groups?.script ?? command;
+      expect([...Object.keys(manifest.scripts), ...others]).toContain(script);
     }
   });
 });

@@ -48,6 +48,7 @@ test('every code block of the manual is of a kind that is run here', () => {
     'html page',
     'js server',
     'ts app',
+    'tsx app',
     'ts browser',
     'tsx browser',
     'ts module-worker',
@@ -197,8 +198,12 @@ describe.each(programs.filter((block) => !reads(block)))('in Node, the code unde
   test('runs', async () => {
     const file = join(folder, 'block.mjs');
     writeFileSync(file, await bundle(block.file, 'node'));
-    const env = { ...process.env, PORT: String(await freePort()) };
-    expect((await run(process.execPath, [file], { cwd: folder, env })).stderr).toBe('');
+    const env = { ...process.env, PORT: String(await freePort()), NODE_ENV: 'production' };
+    const { stdout, stderr } = await run(process.execPath, [file], { cwd: folder, env });
+    expect(stderr).toBe('');
+    // What a line is said to print: console.log(total); // → 370
+    const said = [...block.code.matchAll(/^ *console\.log\(.*\); \/\/ → (?<text>.*)$/gm)];
+    if (said.length > 0) expect(stdout).toBe(said.map(({ groups }) => `${groups?.text}\n`).join(''));
   });
 });
 

@@ -11,7 +11,7 @@ const folder = join(import.meta.dirname, '.blocks');
  * A fenced code block of the README or of a page in docs. Its info string says what it is written in and where it runs:
  * - `ts browser`, `tsx browser`: in a page, with `show` and the feed of the demo's server. It goes on after a reload.
  * - `ts app`: in a page of its own, with the server in the block `js server` of the same page of the manual.
- * - `ts module-worker`, `ts service-worker`: in such a worker of a page, which shows what the worker posts.
+ * - `ts module-worker`, `js service-worker`: in such a worker of a page, which shows what the worker posts.
  * - `ts node`, `tsx node`: a program that ends by itself; one with FEED_URL reads, and goes on after a kill.
  * - `ts sqlite`, `ts postgres`: the same, run twice; the second time changes nothing.
  * - `ts worker`, `ts worker-fetch`: in workerd, on a schedule or by requests.

@@ -52,7 +52,7 @@ test('every code block of the manual is of a kind that is run here', () => {
     'ts browser',
     'tsx browser',
     'ts module-worker',
-    'ts service-worker',
+    'js service-worker',
     'tsx node',
     'ts worker',
     'ts worker-fetch',

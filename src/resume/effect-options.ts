@@ -38,7 +38,7 @@ interface AppliedOptions<E extends FeedEvent<unknown>, P> extends ReaderOptions<
   readonly view?: View<E>;
 }
 
-/** Options of `resume` where a handler takes events by the array, and their last offset is recorded once it is done. */
+/** Options of {@link resume} where a handler takes events by the array, and their last offset is recorded once it is done. */
 export interface BatchOptions<E extends FeedEvent<unknown>, P = undefined> extends AppliedOptions<E, P> {
   /** How large a batch is, and how long it may wait. */
   readonly batch: BatchSize;
@@ -51,7 +51,7 @@ export interface BatchOptions<E extends FeedEvent<unknown>, P = undefined> exten
 }
 
 /**
- * Options of `resume` where the effect of an event and its offset are stored in one transaction of the tracker's store, so
+ * Options of {@link resume} where the effect of an event and its offset are stored in one transaction of the tracker's store, so
  * that each event counts exactly once.
  */
 export interface TransactOptions<

@@ -7,7 +7,7 @@ import type { ReaderOptions } from './options.ts';
 import type { Reader } from './reader.ts';
 import { Running, checkCount } from './running.ts';
 
-/** Options of `resume` where a handler processes the events, several at once if wanted. */
+/** Options of {@link resume} where a handler processes the events, several at once if wanted. */
 export interface HandlerOptions<E extends FeedEvent<unknown>> extends ReaderOptions<E> {
   /**
    * Processes one event. The signal is aborted when the event is void, because the source was reset, and when the reading

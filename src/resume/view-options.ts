@@ -14,7 +14,7 @@ export interface ViewPlace {
   readonly viewFrom?: Offset | undefined;
 }
 
-/** Options of `resume` where every tab shows the events that one of them reads. */
+/** Options of {@link resume} where every tab shows the events that one of them reads. */
 export interface ViewOptions<E extends FeedEvent<unknown>> extends ReaderOptions<E>, ViewPlace {
   /** One tab reads, the others wait for their turn: only so can all of them show one connection's events. */
   readonly exclusive: true;

@@ -16,7 +16,7 @@ export type RecordOutcome = 'pending' | CommitOutcome;
 /** Where to start a source of which nothing is committed; 'none': reject with SourceNotFoundError. */
 export type ResetPolicy = 'earliest' | 'latest' | 'none' | ((source: string) => Offset | Promise<Offset>);
 
-/** Options of an `OffsetTracker`. */
+/** Options of an {@link OffsetTracker}. */
 export interface TrackerOptions {
   /** When to commit; default 'auto'. */
   readonly strategy?: Strategy;
@@ -35,7 +35,7 @@ export interface TrackerOptions {
   readonly now?: () => number;
 }
 
-/** Options of `tracker.read`. */
+/** Options of {@link OffsetTracker.read}. */
 export interface ReadOptions {
   /**
    * Whether to begin a new epoch where the source stands, so that nothing that an older reading does, here or elsewhere,
@@ -53,7 +53,7 @@ export interface RecordOptions {
   readonly heartbeat?: boolean;
 }
 
-/** Options of `reading.begin`. */
+/** Options of {@link Reading.begin}. */
 export interface BeginOptions extends RecordOptions {
   /** Ends the wait for room: the call rejects with the signal's reason, and its place goes to the next. Default: none. */
   readonly signal?: AbortSignal | undefined;

@@ -93,7 +93,7 @@ class Reader {
     const open = functions.some(({ body }) => !body) ? functions.filter(({ body }) => !body) : functions;
     const members = this.#membersOf(made ?? value ?? typed);
     const isInterface = typed !== undefined && ts.isInterfaceDeclaration(typed);
-    const isPlain = isInterface && members.every(({ doc }) => doc.text === '');
+    const isPlain = isInterface && members.length > 0 && members.every(({ doc }) => doc.text === '');
     const signatures = [
       ...(typed ? [isInterface && !isPlain ? headText(typed) : declared(typed)] : []),
       ...(made ? [headText(made)] : []),

@@ -47,9 +47,10 @@ class Reference {
     return this.#lines.join('\n\n');
   }
 
-  #place({ name, path, members, kind }: Export, slug: (text: string) => string): void {
+  #place(one: Export, slug: (text: string) => string): void {
+    const { name, path } = one;
     this.#links.set(key(path, name), `#${slug(name)}`);
-    for (const member of sectionsOf(kind, members)) {
+    for (const member of sectionsOf(one)) {
       this.#links.set(key(path, `${name}.${member.name}`), `#${slug(`${name}.${member.name}`)}`);
     }
   }
@@ -86,14 +87,14 @@ class Reference {
     if (!isPlain)
       this.#table(
         kind,
-        members.filter((member) => !sectionsOf(kind, members).includes(member)),
+        members.filter((member) => !sectionsOf(one).includes(member)),
         path,
       );
     for (const { name: base, members: inherited } of bases) {
       this.#add(`With those of ${this.#link(base, path)}: ${inherited.map((member) => `\`${member}\``).join(', ')}.`);
     }
     this.#mentions(one);
-    if (!isPlain) for (const member of sectionsOf(kind, members)) this.#member(one, member);
+    for (const member of sectionsOf(one)) this.#member(one, member);
   }
 
   #member({ name, path }: Export, member: Member): void {
@@ -174,8 +175,8 @@ function sorted(exports: readonly Export[]): Export[] {
 }
 
 /** The members that have a section of their own: methods, but not those among options. */
-function sectionsOf(kind: Kind, members: readonly Member[]): Member[] {
-  if (kind === 'options') return [];
+function sectionsOf({ kind, members, isPlain }: Export): Member[] {
+  if (kind === 'options' || isPlain) return [];
   return members.filter(({ isMethod, doc }) => isMethod || doc.examples.length > 0 || doc.text.includes('\n\n'));
 }
 

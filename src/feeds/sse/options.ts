@@ -16,7 +16,7 @@ export interface SseEvent<T> extends FeedEvent<T> {
 /** An event as the server sent it: with its text. */
 export type SseMessage = Pick<SseEvent<string>, 'id' | 'type' | 'data'>;
 
-/** Options of `sse`. */
+/** Options of {@link sse}. */
 export interface SseOptions<T = string> extends HttpOptions, LogOptions, WordOptions {
   /**
    * Makes the data of an event, for example `JSON.parse`. Where it throws, the event is a {@link FeedFailure}; one that has

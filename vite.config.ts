@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { defineConfig, type TestProjectInlineConfiguration, type ViteUserConfig } from 'vitest/config';
 import { feedServer } from './demo/server/plugin.ts';
+import { manual } from './docs/site/plugin.ts';
 import manifest from './package.json' with { type: 'json' };
 
 const inBrowsersOnly = '**/*.browser.test.ts';
@@ -8,9 +9,9 @@ const inNodeOnly = '**/*.node.test.ts';
 const unit = ['test/unit/**/*.test.ts'];
 
 export default defineConfig(async ({ mode }): Promise<ViteUserConfig> => ({
-  // `vite` serves and builds the demo; `vitest`, in mode test, works on the whole repository.
+  // `vite` serves and builds the demo and the manual; `vitest`, in mode test, works on the whole repository.
   root: mode === 'test' ? '.' : 'demo',
-  plugins: [feedServer()],
+  plugins: [feedServer(), manual()],
   resolve: { alias: sources() },
   build: {
     target: 'es2022',

@@ -269,7 +269,16 @@ describe.each(of('json', ''))('the JSON under "$heading"', ({ code }) => {
 describe.each(of('sh', ''))('the commands under "$heading" of $page', ({ code, page: at }) => {
   const servers = of('js', 'server').filter((block) => block.page === at);
   // What npm itself has, a package that is only run, a program that the same page shows, and where to go.
-  const others = ['ci', 'install', 'create', 'vite', 'cd', ...(servers.length > 0 ? ['node server.js'] : [])];
+  const others = [
+    'ci',
+    'install',
+    'create',
+    'vite',
+    'wrangler',
+    'cd',
+    'curl http://localhost:8787/__scheduled',
+    ...(servers.length > 0 ? ['node server.js'] : []),
+  ];
   test('exist', () => {
     for (const line of code.trim().split('\n')) {
       const command = line.replace(/\s+#.*$/, '');

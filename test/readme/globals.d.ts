@@ -9,6 +9,7 @@ interface Env {
   readonly DB: D1Database;
   readonly DONE: { put(key: string, value: string): Promise<void> };
   readonly PLACES: DurableObjectNamespace<import('tidemark/durable-object').OffsetsStub>;
+  readonly INVOICES: DurableObjectNamespace<{ pull(): Promise<string[]> }>;
   readonly ORDERS: DurableObjectNamespace<{ fetch(request: Request): Promise<Response> }>;
   readonly API: { fetch(url: string): Promise<Response> };
 }

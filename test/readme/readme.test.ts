@@ -132,6 +132,9 @@ describe.each(of('ts', 'worker'))('in workerd, the code under "$heading"', (bloc
       ...(block.code.includes('env.PLACES') && {
         durableObjects: { PLACES: { className: 'Places', useSQLite: true } },
       }),
+      ...(block.code.includes('env.INVOICES') && {
+        durableObjects: { INVOICES: { className: 'Invoices', useSQLite: true } },
+      }),
       // Miniflare's own Response is another class of the same shape.
       serviceBindings: { API: api as never },
     });

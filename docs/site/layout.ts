@@ -71,7 +71,7 @@ ${tableOf(rendered.sections)}
 }
 
 function titleOf({ title, summary }: Rendered): string {
-  if (title === 'tidemark') return `tidemark: ${cut(sentences(summary)[0] ?? '', 60).replace(/\.$/, '')}`;
+  if (title === 'tidemark') return `tidemark: ${cut(sentences(summary)[0] ?? '', 90).replace(/\.$/, '')}`;
   return title.includes('tidemark') ? title : `${title} | tidemark`;
 }
 

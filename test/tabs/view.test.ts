@@ -53,7 +53,7 @@ function eventOf(n: number): string {
 /** What becomes of a tab. The last three it outlives, with what it has seen. */
 const fates = ['close', 'reload', 'crash', 'leave', 'freeze', 'stop', 'hang'] as const;
 type Fate = (typeof fates)[number];
-const outlived: readonly Fate[] = ['freeze', 'stop', 'hang'];
+const outlived: ReadonlySet<Fate> = new Set(['freeze', 'stop', 'hang']);
 const impossible: Record<Engine, readonly Fate[]> = {
   chromium: seesProcesses ? [] : ['crash', 'stop'],
   firefox: seesProcesses ? ['freeze'] : ['freeze', 'crash', 'stop'],
@@ -107,7 +107,7 @@ describe.each(wantedEngines())('in %s', (engine) => {
       const growing = setInterval(() => logs.grow(feed), 10);
       const counts: Partial<Record<Fate, number>> = {};
       const possible = fates.filter((fate) => !impossible[engine].includes(fate));
-      const mild = possible.filter((fate) => outlived.includes(fate));
+      const mild = possible.filter((fate) => outlived.has(fate));
       try {
         for (let n = 0; n < deaths; n++) {
           const roles = await Promise.all(members.map(async (member) => (await stateOf(member)).role));

@@ -1,16 +1,17 @@
 // localStorage in Chromium: offsets beside a `setItem` for each event, and beside the keys of others.
-import { hasChromium, inPage, openChromium } from './lib/chromium.js';
+import { engines, inPage, openBrowsers } from './lib/browsers.js';
 
 /** @type {import('./lib/turns.js').Comparison} */
 const comparison = {
   title: 'localStorage in Chromium',
   unit: 'events',
   baseline: 'setItem for each event',
-  given: openChromium('local-storage.js'),
+  given: openBrowsers('chromium', 'local-storage.js'),
   rounds: 5,
   warmUp: 1,
   sides: {
     'setItem for each event': inPage('setItem', 0),
+    '@nanostores/persistent': inPage('nanostores', 0),
     'tidemark, not awaited one by one': inPage('records at once', 0),
     'tidemark, awaited': inPage('records awaited', 0),
     'tidemark, awaited, 1,000 other keys': inPage('records awaited', 1000),
@@ -18,8 +19,9 @@ const comparison = {
   },
   goals: [
     { side: 'tidemark, not awaited one by one', of: 'setItem for each event', atLeast: 1 },
+    { side: 'tidemark, not awaited one by one', of: '@nanostores/persistent', atLeast: 1 },
     { side: 'tidemark, awaited, 20,000 other keys', of: 'tidemark, awaited', atLeast: 0.5 },
   ],
 };
 
-export const comparisons = hasChromium ? [comparison] : [];
+export const comparisons = engines.includes('chromium') ? [comparison] : [];

@@ -3,9 +3,13 @@ import Database from 'better-sqlite3';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { Offset, OffsetTracker } from 'tidemark';
+import { PostgresOffsetStore } from 'tidemark/postgres';
 import { SqliteOffsetStore } from 'tidemark/sqlite';
-import { hasChromium, inPage, openChromium } from './lib/chromium.js';
+import { engines, inPage, openBrowsers, titles } from './lib/browsers.js';
+import { load } from './lib/typescript.js';
+import { openWorker, inWorker } from './lib/workers.js';
 
 const goals = [{ side: 'tidemark, effect and offset', of: 'the effect alone', atLeast: 1 / 1.3 }];
 
@@ -52,6 +56,58 @@ const sqlite = (synchronous) => ({
   },
 });
 
+/** @typedef {typeof import('../test/postgres/server.ts')} Servers */
+
+const upsert = 'INSERT INTO notes VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET text = excluded.text';
+
+/** A server of this comparison's own. @param {boolean} quick */
+async function postgres(quick) {
+  /** @type {Servers} */
+  const { findPostgres, startPostgres } = await load('test/postgres/server.ts');
+  const bin = findPostgres();
+  if (bin === undefined) throw new Error('PostgreSQL is not installed: apt-get install postgresql');
+  const server = await startPostgres(bin);
+  const client = new pg.Client({ connectionString: server.url });
+  await client.connect();
+  await client.query('CREATE TABLE notes (id text PRIMARY KEY, text text)');
+  await client.end();
+  return { url: server.url, count: quick ? 200 : 1000, stop: () => server.stop() };
+}
+
+/** @type {Record<string, import('./lib/turns.js').Side>} */
+const inPostgres = {
+  'the effect alone': ({ url, count }) => {
+    const pool = new pg.Pool({ connectionString: url });
+    let n = 0;
+    const step = async () => {
+      const client = await pool.connect();
+      await client.query('BEGIN');
+      await client.query(upsert, [`alone ${++n % 1000}`, `text ${n}`]);
+      await client.query('COMMIT');
+      client.release();
+    };
+    return async () => {
+      for (let i = 0; i < count; i++) await step();
+      return count;
+    };
+  },
+  'tidemark, effect and offset': async ({ url, count }) => {
+    const pool = new pg.Pool({ connectionString: url });
+    const tracker = new OffsetTracker(new PostgresOffsetStore(pool), { resetPolicy: 'earliest' });
+    const reading = await tracker.read('notes', { fence: true });
+    let n = 0;
+    return async () => {
+      for (let i = 0; i < count; i++) {
+        n++;
+        await reading.transact(Offset.sequence(n), (/** @type {import('pg').PoolClient} */ client) =>
+          client.query(upsert, [`note ${n % 1000}`, `text ${n}`]),
+        );
+      }
+      return count;
+    };
+  },
+};
+
 /** @type {import('./lib/turns.js').Comparison[]} */
 export const comparisons = [
   ...['NORMAL', 'FULL'].map((synchronous) => ({
@@ -63,22 +119,43 @@ export const comparisons = [
     goals,
     note: 'One upsert a transaction, by better-sqlite3 in WAL mode.',
   })),
-  ...(hasChromium
-    ? [
-        {
-          title: 'Exactly once in IndexedDB, in Chromium',
-          unit: 'effects',
-          baseline: 'the effect alone',
-          given: openChromium('indexeddb.js'),
-          rounds: 5,
-          warmUp: 1,
-          sides: {
-            'the effect alone': inPage('effect alone'),
-            'tidemark, effect and offset': inPage('effect and offset'),
-          },
-          goals,
-          note: 'One put a transaction, relaxed, with `commit()`.',
-        },
-      ]
-    : []),
+  {
+    title: 'Exactly once in PostgreSQL',
+    unit: 'effects',
+    baseline: 'the effect alone',
+    given: postgres,
+    rounds: 5,
+    warmUp: 1,
+    sides: inPostgres,
+    goals,
+    note: 'One upsert a transaction, by a Pool of pg, on a server of this machine that syncs its log to the disk.',
+  },
+  {
+    title: 'Exactly once in a Durable Object',
+    unit: 'effects',
+    baseline: 'the effect alone',
+    given: (quick) => openWorker(quick, 'durable-object.js'),
+    rounds: 5,
+    warmUp: 1,
+    sides: {
+      'the effect alone': inWorker('effect alone'),
+      'tidemark, effect and offset': inWorker('effect and offset'),
+    },
+    goals,
+    note: 'One upsert in a `transactionSync`, inside of the object, in workerd.',
+  },
+  ...engines.map((engine) => ({
+    title: `Exactly once in IndexedDB, in ${titles[engine]}`,
+    unit: 'effects',
+    baseline: 'the effect alone',
+    given: openBrowsers(engine, 'indexeddb.js'),
+    rounds: 5,
+    warmUp: 1,
+    sides: {
+      'the effect alone': inPage('effect alone'),
+      'tidemark, effect and offset': inPage('effect and offset'),
+    },
+    goals,
+    note: 'One put a transaction, relaxed, with `commit()`.',
+  })),
 ];

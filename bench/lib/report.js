@@ -1,8 +1,8 @@
 // Figures as text: tables for the terminal and for RESULTS.md.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { arch, cpus, platform, release, totalmem } from 'node:os';
-import { findBrowser } from '../../test/browsers/find.js';
+import { arch, cpus, platform, totalmem } from 'node:os';
+import { ENGINES, findBrowser } from '../../test/browsers/find.js';
 import { ratioOf, spreadOf } from './turns.js';
 
 /** What is compared with, and what runs it. */
@@ -12,8 +12,15 @@ const packages = [
   '@microsoft/fetch-event-source',
   'eventsource-parser',
   'idb-keyval',
+  'localforage',
+  'unstorage',
+  'dexie',
+  '@nanostores/persistent',
   'better-sqlite3',
+  'lmdb',
   'write-file-atomic',
+  'pg',
+  'miniflare',
   'rolldown',
 ];
 
@@ -37,17 +44,52 @@ export function rowsOf(comparison, { figures, also }) {
   });
 }
 
-/** @param {import('./turns.js').Comparison} comparison @param {Record<string, number[]>} figures @returns {string[]} */
-export function goalsOf({ goals = [], unit }, figures) {
-  return goals.map(({ side, of, atLeast, atMost }) => {
-    const values = figures[side] ?? [];
-    const { median, least, most } = of === undefined ? spreadOf(values) : ratioOf(values, figures[of] ?? []);
+/**
+ * A goal, and what was found.
+ * @typedef {object} Verdict
+ * @property {boolean} met
+ * @property {string} what
+ * @property {string} ours
+ * @property {string} peer
+ * @property {string} found the ratio, or the figure where there is no peer, with its spread
+ * @property {string} goal
+ * @property {string | undefined} why it is missed
+ */
+
+/** @param {import('./turns.js').Comparison} comparison @param {import('./turns.js').Found} found @returns {Verdict[]} */
+export function goalsOf(comparison, found) {
+  const { goals = [], title } = comparison;
+  return goals.map(({ side, of, atLeast, atMost, what, why }) => {
+    const valuesOf = (/** @type {string} */ name) => (what ? found.also[name]?.[what] : found.figures[name]) ?? [];
+    const values = valuesOf(side);
+    const others = of === undefined ? undefined : valuesOf(of);
+    const { median, least, most } = others ? ratioOf(values, others) : spreadOf(values);
     const met = (atLeast === undefined || median >= atLeast) && (atMost === undefined || median <= atMost);
-    const short = of === undefined ? wholeOf : shortOf;
+    const short = others ? (/** @type {number} */ ratio) => `×${shortOf(ratio)}` : figureOf;
     const bound = atLeast === undefined ? `at most ${short(atMost ?? NaN)}` : `at least ${short(atLeast)}`;
-    const found = least === most ? short(median) : `${short(median)} (${short(least)}–${short(most)})`;
-    return `${met ? 'Met' : '**Missed**'}: ${side} is to be ${bound} ${of === undefined ? unit : `times ${of}`}; found ${found}.`;
+    const spread = least === most ? '' : ` (${shortOf(least)} to ${shortOf(most)})`;
+    const named = (/** @type {string} */ name, /** @type {readonly number[]} */ all) =>
+      `${name}: ${what ? `${figureOf(spreadOf(all).median)} ${what}` : textOf(spreadOf(all).median, comparison)}`;
+    return {
+      met,
+      what: title,
+      ours: named(side, values),
+      peer: of === undefined || !others ? '' : named(of, others),
+      found: `${short(median)}${spread}`,
+      goal: bound,
+      why: met ? undefined : why,
+    };
   });
+}
+
+/** @param {readonly Verdict[]} verdicts */
+export function goalTable(verdicts) {
+  const lines = verdicts.map(({ met, what, ours, peer, found, goal }) =>
+    [what, ours, peer, found, goal, met ? 'met' : '**missed**'].join(' | '),
+  );
+  return ['| what | ours | peer | found | goal | |', '| --- | --- | --- | --- | --- | --- |']
+    .concat(lines.map((line) => `| ${line} |`))
+    .join('\n');
 }
 
 /** @param {import('./turns.js').Comparison} comparison @param {readonly Row[]} rows */
@@ -56,7 +98,7 @@ export function markdownOf({ unit, timed = true, baseline }, rows) {
   const heads = [`${unit}${timed ? ' a second' : ''}`, `of ${baseline}`, 'spread', ...others];
   const lines = rows.map(({ name, ratio, text, also }) => {
     const spread = `${shortOf(ratio.least)}–${shortOf(ratio.most)}`;
-    const rest = others.map((what) => shortOf(also[what] ?? NaN));
+    const rest = others.map((what) => figureOf(also[what] ?? NaN));
     return `| ${[name, text, `×${shortOf(ratio.median)}`, spread, ...rest].join(' | ')} |`;
   });
   return [`| | ${heads.join(' | ')} |`, `| --- |${' ---: |'.repeat(heads.length)}`, ...lines].join('\n');
@@ -69,16 +111,21 @@ export function machine() {
   const versions = packages.map((name) => `${name} ${versionOf(name)}`);
   return [
     `- ${new Date().toISOString().slice(0, 10)}, ${cpu?.model.trim()}, ${cpus().length} cores, ${memory}`,
-    `- ${platform()} ${release()} ${arch()}, Node ${process.versions.node}, V8 ${process.versions.v8}, ${browserVersion()}`,
+    `- ${platform()} ${arch()}, Node ${process.versions.node}, V8 ${process.versions.v8}`,
+    `- ${browserVersions()}`,
     `- ${versions.join(', ')}`,
   ].join('\n');
 }
 
-function browserVersion() {
-  const found = findBrowser('chromium');
-  if (!found) return 'no Chromium: what needs a browser is left out';
-  const text = execFileSync(found.path, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-  return /^\D*[\d.]+/.exec(text)?.[0] ?? text.trim();
+function browserVersions() {
+  return ENGINES.map((engine) => {
+    const found = findBrowser(engine);
+    if (!found) return `no ${engine}: what needs it is left out`;
+    // WebKitGTK's says nothing without a display.
+    if (found.driver === 'webdriver') return 'WebKitGTK';
+    const text = execFileSync(found.path, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    return /^\D*[\d.]+/.exec(text)?.[0] ?? engine;
+  }).join(', ');
 }
 
 /** @param {string} name */
@@ -89,9 +136,14 @@ function versionOf(name) {
 
 /** @param {number} value @param {import('./turns.js').Comparison} comparison */
 function textOf(value, { timed = true }) {
-  if (!timed) return wholeOf(value);
+  if (!timed) return figureOf(value);
   if (value >= 1e6) return `${(value / 1e6).toFixed(2)} M`;
   return value >= 1e4 ? `${(value / 1e3).toFixed(1)} k` : wholeOf(value);
+}
+
+/** A figure of any size. @param {number} value */
+function figureOf(value) {
+  return Math.abs(value) >= 100 ? wholeOf(value) : shortOf(value);
 }
 
 /** @param {number} value */

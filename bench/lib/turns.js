@@ -49,7 +49,12 @@ import { fileURLToPath } from 'node:url';
  * @property {string} [of] the other side
  * @property {number} [atLeast]
  * @property {number} [atMost]
+ * @property {string} [what] the figure among `also`; default: what the comparison counts
+ * @property {string} [why] where the time goes, and how a profile shows it: told where the goal is missed
  */
+
+/** How long a comparison may take before it is given up, in minutes. */
+const patience = 6;
 
 /** @typedef {{ readonly median: number, readonly least: number, readonly most: number }} Spread */
 
@@ -84,9 +89,11 @@ export async function takeTurns(file, index, comparison, quick) {
   try {
     for (const group of alone ? names.map((name) => [name]) : [names]) {
       const processes = group.map((name) => new SideProcess(file, index, name, execArgv));
-      await runTogether(processes, comparison, { input, quick, found }).finally(() => {
-        for (const side of processes) side.end();
-      });
+      try {
+        await withinTime(runTogether(processes, comparison, { input, quick, found }));
+      } finally {
+        await Promise.all(processes.map((side) => side.end()));
+      }
     }
     return found;
   } finally {
@@ -103,7 +110,7 @@ async function runTogether(
   { rounds = 7, quickRounds = 3, warmUp = 3, timed = true },
   { input, quick, found },
 ) {
-  for (const side of processes) await side.ask({ given: input ?? null });
+  await Promise.all(processes.map((side) => side.ask({ given: input ?? null })));
   const counted = quick ? Math.min(quickRounds, rounds) : rounds;
   for (let round = -warmUp; round < counted; round++) {
     for (const side of processes) {
@@ -116,28 +123,48 @@ async function runTogether(
   }
 }
 
+/** @template T @param {Promise<T>} work @returns {Promise<T>} */
+async function withinTime(work) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done within ${patience} minutes`)), patience * 60_000);
+  });
+  // What is given up fails later on its own.
+  work.catch(() => {});
+  await Promise.race([work, late]).finally(() => clearTimeout(timer));
+  return work;
+}
+
 class SideProcess {
+  /** @type {Error | undefined} */
+  #died;
+
   /** @param {string} file @param {number} index @param {string} name @param {string[]} execArgv */
   constructor(file, index, name, execArgv) {
     this.name = name;
     const script = fileURLToPath(new URL('side.js', import.meta.url));
     this.child = fork(script, [file, String(index), name], { execArgv });
-  }
-
-  /** @param {object} message @returns {Promise<any>} */
-  ask(message) {
-    return new Promise((resolve, reject) => {
-      const died = () => reject(new Error(`the side '${this.name}' died`));
-      this.child.once('exit', died);
-      this.child.once('message', (answer) => {
-        this.child.off('exit', died);
-        resolve(answer);
+    this.ended = new Promise((resolve) => {
+      this.child.once('exit', (code, signal) => {
+        this.#died = new Error(`the side '${name}' ended with ${signal ?? code}`);
+        resolve(undefined);
       });
-      this.child.send(message);
     });
   }
 
-  end() {
+  /** @param {object} message @returns {Promise<any>} */
+  async ask(message) {
+    const answered = new Promise((resolve) => this.child.once('message', resolve));
+    if (!this.#died) this.child.send(message);
+    const answer = await Promise.race([answered, this.ended]);
+    if (!answer) throw this.#died;
+    if (answer.error !== undefined) throw new Error(`the side '${this.name}' failed: ${answer.error}`);
+    return answer;
+  }
+
+  async end() {
     this.child.kill();
+    await this.ended;
   }
 }

@@ -1,3 +1,4 @@
-// What a page of a benchmark is told from outside.
-declare function start(name: string, args: readonly [quick: boolean, ...unknown[]]): Promise<void>;
-declare function round(): Promise<{ amount: number; ms: number }>;
+/** What a tab of a benchmark offers to who drives it. */
+interface Window {
+  pair: typeof import('./tabs.js').pair;
+}

@@ -1,8 +1,12 @@
 // IndexedDB: offsets through a tracker, beside what one would write for one put each.
+import { Dexie } from 'dexie';
 import { openDB } from 'idb';
 import { set } from 'idb-keyval';
+import localforage from 'localforage';
 import { Offset, OffsetTracker } from 'tidemark';
 import { IndexedDBOffsetStore, createOffsetStore } from 'tidemark/indexeddb';
+import { createStorage } from 'unstorage';
+import indexedbDriver from 'unstorage/drivers/indexedb';
 import { offer } from './page.js';
 
 /** @param {number} n */
@@ -13,27 +17,48 @@ const oneByOne = (/** @type {boolean} */ quick) => (quick ? 200 : 1000);
 
 let n = 0;
 
-offer({
-  'records at once': async () => {
+/**
+ * One put for each record, all under way at once, as these libraries offer it.
+ * @param {() => Promise<(value: import('tidemark').Offset) => PromiseLike<unknown>>} open @returns {import('./page.js').PageSide}
+ */
+const putting = (open) => async (_quick, count) => {
+  const put = await open();
+  await put(Offset.sequence(++n));
+  return async () => {
+    const puts = [];
+    for (let i = 0; i < count; i++) puts.push(put(Offset.sequence(++n)));
+    await Promise.all(puts);
+    return count;
+  };
+};
+
+await offer({
+  'records at once': async (_quick, count) => {
     const tracker = new OffsetTracker(new IndexedDBOffsetStore());
     await tracker.record('orders', Offset.sequence(++n));
     return async () => {
       let last;
-      for (let i = 0; i < 10_000; i++) last = tracker.record('orders', Offset.sequence(++n));
+      for (let i = 0; i < count; i++) last = tracker.record('orders', Offset.sequence(++n));
       await last;
-      return 10_000;
+      return count;
     };
   },
 
-  'puts of idb-keyval': async () => {
-    await set('orders', Offset.sequence(++n));
-    return async () => {
-      const puts = [];
-      for (let i = 0; i < 10_000; i++) puts.push(set('orders', Offset.sequence(++n)));
-      await Promise.all(puts);
-      return 10_000;
-    };
-  },
+  'idb-keyval': putting(async () => (value) => set('orders', value)),
+
+  localforage: putting(async () => (value) => localforage.setItem('orders', value)),
+
+  unstorage: putting(async () => {
+    const storage = createStorage({ driver: indexedbDriver({ base: 'app:' }) });
+    return (value) => storage.setItem('orders', Offset.format(value));
+  }),
+
+  dexie: putting(async () => {
+    const db = new Dexie('dexie');
+    db.version(1).stores({ offsets: 'source' });
+    const offsets = db.table('offsets');
+    return (offset) => offsets.put({ source: 'orders', offset });
+  }),
 
   'records awaited': (quick) => {
     const tracker = new OffsetTracker(new IndexedDBOffsetStore());
@@ -51,14 +76,33 @@ offer({
     };
   },
 
-  'commit beside': async (quick, sources) => {
+  /** What each call costs beside so many sources. The figure is the commits of one source. */
+  growth: async (quick, sources) => {
     const store = new IndexedDBOffsetStore();
-    await store.commit(new Map(Array.from({ length: sources }, (_, i) => [`source ${i}`, at(0)])));
+    const allAt = (/** @type {number} */ rank) =>
+      new Map(Array.from({ length: sources }, (_, i) => [`source ${i}`, at(rank)]));
+    const times = quick ? 50 : 200;
+    const each = async (/** @type {(source: string) => Promise<unknown>} */ call) => {
+      const begun = performance.now();
+      for (let i = 0; i < times; i++) await call(`source ${(++n * 7919) % sources}`);
+      return performance.now() - begun;
+    };
+    const once = async (/** @type {() => Promise<unknown>} */ call) => {
+      const begun = performance.now();
+      await call();
+      return ((performance.now() - begun) * 1000) / sources;
+    };
+    await store.commit(allAt(0));
     return async () => {
-      for (let i = 0; i < oneByOne(quick); i++) {
-        await store.commit(new Map([[`source ${(++n * 7919) % sources}`, at(n)]]));
-      }
-      return oneByOne(quick);
+      const ms = await each((source) => store.commit(new Map([[source, at(++n)]])));
+      const get = await each((source) => store.get(source));
+      const all = allAt(++n);
+      const also = {
+        'get, ms': get / times,
+        'getAll, µs a source': await once(() => store.getAll()),
+        'all committed, µs a source': await once(() => store.commit(all)),
+      };
+      return { amount: times, ms, also };
     };
   },
 

@@ -1,4 +1,5 @@
 // localStorage: offsets through a tracker, beside a `setItem` for each event, and beside the keys of others.
+import { persistentAtom } from '@nanostores/persistent';
 import { Offset, OffsetTracker } from 'tidemark';
 import { LocalStorageOffsetStore } from 'tidemark/local-storage';
 import { offer } from './page.js';
@@ -12,11 +13,21 @@ function fill(keys) {
   for (let i = 0; i < keys; i++) localStorage.setItem(`key ${i} of another`, `value ${i}`);
 }
 
-offer({
+await offer({
   setItem: (_quick, keys) => {
     fill(keys);
     return () => {
       for (let i = 0; i < count; i++) localStorage.setItem('orders', String(++n));
+      return count;
+    };
+  },
+
+  nanostores: (_quick, keys) => {
+    fill(keys);
+    /** @type {import('nanostores').WritableAtom<string>} */
+    const $orders = persistentAtom('orders', '0');
+    return () => {
+      for (let i = 0; i < count; i++) $orders.set(String(++n));
       return count;
     };
   },

@@ -15,12 +15,15 @@ import { load } from './typescript.js';
  */
 export const openTabs = (engine, measure) => async (quick) => {
   const answer = await filesOf('tabs.js');
+  let pairs = 0;
   const browser = await openBrowser(engine);
   const server = createServer(async (request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
     if (pathname !== '/round') return answer(pathname, response);
     const args = JSON.parse(searchParams.get('args') ?? 'null');
-    const found = await measure(browser, address, quick, args).catch((error) => ({ error: String(error) }));
+    const found = await measure(browser, `${address}?${pairs++}`, quick, args).catch((error) => ({
+      error: String(error),
+    }));
     response.end(JSON.stringify(found));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(undefined)));

@@ -7,11 +7,14 @@ import { IndexedDBOffsetStore } from 'tidemark/indexeddb';
 /** In ms, on one clock for all tabs. */
 const now = () => performance.timeOrigin + performance.now();
 
+/** Each pair of tabs has sources and channels of its own. */
+const own = location.search;
+
 /** When each event was sent, or heard of, here. @type {number[]} */
 const times = [];
 let last = 0;
 
-const answers = new BroadcastChannel('answers');
+const answers = new BroadcastChannel(`answers${own}`);
 /** @type {((n: number) => void) | undefined} */
 let answered;
 answers.onmessage = ({ data }) => answered?.(data);
@@ -35,7 +38,7 @@ async function sendAll(count, send) {
   }
 }
 
-const channel = new BroadcastChannel('bare');
+const channel = new BroadcastChannel(`bare${own}`);
 
 /** Hears what is posted on a bare channel. */
 async function hearBare() {
@@ -45,25 +48,25 @@ async function hearBare() {
 /** A tracker that knows its source. */
 async function openTracker() {
   const tracker = new OffsetTracker(new IndexedDBOffsetStore(), { resetPolicy: () => Offset.sequence(0) });
-  await tracker.read('orders');
+  await tracker.read(own);
   return tracker;
 }
 
 async function hearCommitted() {
   const tracker = await openTracker();
-  tracker.subscribe(({ type, offset }) => {
-    if (type === 'committed' && offset?.kind === 'sequence') hear(Number(offset.value));
+  tracker.subscribe(({ type, source, offset }) => {
+    if (type === 'committed' && source === own && offset?.kind === 'sequence') hear(Number(offset.value));
   });
 }
 
 /** Shows what one of the tabs reads. @param {(from: Offset) => AsyncIterable<import('tidemark').FeedItem<number>>} feed @param {(n: number, origin: string) => void} show */
 async function view(feed, show) {
   const tracker = new OffsetTracker(new IndexedDBOffsetStore(), { resetPolicy: () => Offset.sequence(0) });
-  resume(tracker, 'viewed', feed, {
+  resume(tracker, own, feed, {
     exclusive: true,
     view: ({ data }, { origin }) => show(data, origin),
   }).catch((error) => console.error(error));
-  await until(tracker, 'viewed', (role) => role !== undefined);
+  await until(tracker, own, (role) => role !== undefined);
 }
 
 /** @param {OffsetTracker} tracker @param {string} source @param {(role: string | undefined) => boolean} fits */
@@ -111,7 +114,7 @@ const sides = {
     hears: hearCommitted,
     sends: async () => {
       const tracker = await openTracker();
-      return (/** @type {number} */ n) => tracker.record('orders', Offset.sequence(n));
+      return (/** @type {number} */ n) => tracker.record(own, Offset.sequence(n));
     },
   },
   committed: {
@@ -119,7 +122,7 @@ const sides = {
     sends: async () => {
       const tracker = await openTracker();
       return async (/** @type {number} */ n) => {
-        await tracker.record('orders', Offset.sequence(n));
+        await tracker.record(own, Offset.sequence(n));
         times[n] = now();
       };
     },
@@ -160,7 +163,7 @@ export const pair = {
   queue(how) {
     const take = () => void (turned ??= now());
     if (how === 'lock') {
-      void navigator.locks.request('turn', () => {
+      void navigator.locks.request(own, () => {
         take();
         return new Promise(() => {});
       });
@@ -171,7 +174,7 @@ export const pair = {
       yield { offset: Offset.sequence(Date.now()), data: 1 };
       await new Promise(() => {});
     }
-    resume(tracker, 'turns', feed, { exclusive: true, handler: take }).catch((error) => console.error(error));
+    resume(tracker, own, feed, { exclusive: true, handler: take }).catch((error) => console.error(error));
   },
 
   turned: () => turned,

@@ -1,7 +1,8 @@
 // What a durable commit to a file costs, beside what else one could do: append and fdatasync alone, the whole file written
-// anew (write-file-atomic), a row in SQLite (better-sqlite3, WAL, synchronous = FULL); from one process and from eight. Set
+// anew (write-file-atomic), a row in SQLite (better-sqlite3, WAL, synchronous = FULL), a key in LMDB (lmdb); from one process and from eight. Set
 // TMPDIR to choose the disk.
 import Database from 'better-sqlite3';
+import { open as openLmdb } from 'lmdb';
 import { fork } from 'node:child_process';
 import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -60,6 +61,18 @@ const ways = {
     const upsert = db.prepare('INSERT INTO offsets VALUES (?, ?) ON CONFLICT DO UPDATE SET offset = excluded.offset');
     if (fill) db.transaction(() => Array.from({ length: sources }, (_, i) => upsert.run(nameOf(i), '0')))();
     return (n, source) => upsert.run(source, String(n));
+  },
+  lmdb: async (path, sources, fill) => {
+    const db = openLmdb(path, {});
+    if (fill) {
+      for (let i = 0; i < sources; i++) void db.put(nameOf(i), 0);
+      await db.flushed;
+    }
+    return async (n, source) => {
+      await db.put(source, n);
+      // Committed is not yet on the disk.
+      await db.flushed;
+    };
   },
 };
 

@@ -1,5 +1,9 @@
 // The memory that a source takes, in a tracker and in its store, and what is left once the sources are idle.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { InMemoryOffsetStore, Offset, OffsetTracker } from 'tidemark';
+import { FileOffsetStore } from 'tidemark/file';
 
 /** The heap in use, in bytes. */
 function heap() {
@@ -43,6 +47,19 @@ async function fillStore(sources) {
   return store;
 }
 
+/** What a file store holds of its file. @param {number} sources */
+async function fillFile(sources) {
+  const folder = await mkdtemp(join(tmpdir(), 'tidemark-bench-'));
+  const store = new FileOffsetStore(join(folder, 'offsets'));
+  const committedAt = Date.now();
+  const batch = new Map();
+  for (let i = 0; i < sources; i++)
+    batch.set(nameOf(i), { epoch: 0, rank: 1, offset: Offset.sequence(i), committedAt });
+  await store.commit(batch);
+  await rm(folder, { recursive: true, force: true });
+  return store;
+}
+
 /** @param {number} sources */
 async function fillTracker(sources) {
   const tracker = new OffsetTracker(new InMemoryOffsetStore(), { strategy: 'manual' });
@@ -63,6 +80,7 @@ async function leaveIdle(sources) {
 
 const plain = 'Map from name to offset';
 const store = 'InMemoryOffsetStore';
+const file = 'FileOffsetStore';
 const pending = 'tracker, an uncommitted offset each';
 const idle = 'tracker and store, all readings closed';
 
@@ -80,6 +98,7 @@ export const comparisons = [10_000, 100_000, 1_000_000].map((sources) => ({
   sides: {
     [plain]: measuring(sources, fillMap),
     [store]: measuring(sources, fillStore),
+    [file]: measuring(sources, fillFile),
     [pending]: measuring(sources, fillTracker),
     [idle]: measuring(sources, leaveIdle),
   },

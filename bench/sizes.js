@@ -9,6 +9,7 @@ const bundling = (code) => () => async () => {
   const { output } = await build({
     input: entry,
     platform: 'browser',
+    external: [/^react/, /^node:/],
     write: false,
     logLevel: 'silent',
     output: { minify: true },
@@ -48,10 +49,22 @@ const imports = {
   'tidemark: resume, sse, tracker, IndexedDB': `export { OffsetTracker, Offset, resume, sse } from 'tidemark'; export { IndexedDBOffsetStore } from 'tidemark/indexeddb'`,
   'tidemark/indexeddb': `export { IndexedDBOffsetStore } from 'tidemark/indexeddb'`,
   'tidemark/local-storage': `export { LocalStorageOffsetStore } from 'tidemark/local-storage'`,
+  'tidemark/cloudflare-kv': `export { CloudflareKVOffsetStore } from 'tidemark/cloudflare-kv'`,
+  'tidemark/durable-object': `export { DurableObjectOffsetStore } from 'tidemark/durable-object'`,
+  'tidemark/d1': `export { D1OffsetStore } from 'tidemark/d1'`,
+  'tidemark/sqlite': `export { SqliteOffsetStore } from 'tidemark/sqlite'`,
+  'tidemark/postgres': `export { PostgresOffsetStore } from 'tidemark/postgres'`,
+  'tidemark/react, without React': `export { useFeed } from 'tidemark/react'`,
+  'tidemark/serve': `export { serve } from 'tidemark/serve'`,
   eventsource: `export { EventSource } from 'eventsource'`,
   'eventsource-client': `export { createEventSource } from 'eventsource-client'`,
   'fetch-event-source': `export { fetchEventSource } from '@microsoft/fetch-event-source'`,
   'eventsource-parser': `export { createParser } from 'eventsource-parser'`,
+  'idb-keyval': `export { get, set } from 'idb-keyval'`,
+  localforage: `export { default } from 'localforage'`,
+  dexie: `export { Dexie } from 'dexie'`,
+  'unstorage, IndexedDB': `export { createStorage } from 'unstorage'; export { default } from 'unstorage/drivers/indexedb'`,
+  '@nanostores/persistent': `export { persistentAtom } from '@nanostores/persistent'`,
   'idb, openDB': `export { openDB } from 'idb'`,
 };
 
@@ -63,6 +76,7 @@ export const comparisons = [
     timed: false,
     rounds: 1,
     warmUp: 0,
+    alone: true,
     baseline: 'eventsource-client',
     sides: Object.fromEntries(Object.entries(imports).map(([name, code]) => [name, bundling(code)])),
     goals: [

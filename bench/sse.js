@@ -88,6 +88,65 @@ const sides = {
   'resume(sse()), auto, sequences': resuming('auto', { offset: Offset.sequence }),
 };
 
+/** How many events a slow handler handles, and how long each takes it, in ms, while the server has all of them at hand. */
+const handled = 200;
+const handlingMs = 2;
+
+/**
+ * The memory that a reader has taken once its handler is a few hundred events into the feed, in MB.
+ * @param {(url: string, handle: () => Promise<boolean>) => Promise<unknown>} read ends soon after the handler has said that it is the last
+ * @returns {import('./lib/turns.js').Side}
+ */
+const slowly =
+  (read) =>
+  ({ url }) =>
+  async () => {
+    for (let i = 0; i < 3; i++) globalThis.gc?.();
+    const before = taken();
+    let amount = NaN;
+    let seen = 0;
+    await read(url, async () => {
+      await new Promise((resolve) => setTimeout(resolve, handlingMs));
+      if (++seen === handled) {
+        globalThis.gc?.();
+        amount = (taken() - before) / 1e6;
+      }
+      return seen >= handled;
+    });
+    return { amount };
+  };
+
+function taken() {
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+/** @type {Record<string, import('./lib/turns.js').Side>} */
+const slowSides = {
+  'eventsource-client': slowly(async (url, handle) => {
+    const source = createEventSource(url);
+    for await (const _ of source) if (await handle()) break;
+    source.close();
+  }),
+  eventsource: slowly(async (url, handle) => {
+    const source = new EventSource(url);
+    // Events do not wait for a listener: they wait in a queue of its own.
+    let last = Promise.resolve(false);
+    await new Promise((resolve) => {
+      source.addEventListener('message', () => {
+        last = last.then((isEnd) => isEnd || handle());
+        void last.then((isEnd) => isEnd && resolve(undefined));
+      });
+    });
+    source.close();
+  }),
+  'resume(sse())': slowly(async (url, handle) => {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore());
+    for await (const _ of resume(tracker, 'orders', sse(url, { earliest: '' }))) if (await handle()) break;
+    await tracker.close();
+  }),
+};
+
 /** @type {import('./lib/turns.js').Comparison[]} */
 export const comparisons = [
   {
@@ -102,5 +161,21 @@ export const comparisons = [
       { side: 'resume(sse()), auto', of: 'eventsource-client', atLeast: 0.5 },
     ],
     note: 'The whole feed at hand on a local HTTP server in another process; each reader in a process of its own; commits into memory.',
+  },
+  {
+    title: 'Server-Sent Events: memory under a slow handler',
+    unit: 'MB',
+    timed: false,
+    baseline: 'eventsource-client',
+    given: serve,
+    rounds: 3,
+    quickRounds: 1,
+    warmUp: 1,
+    alone: true,
+    execArgv: ['--expose-gc'],
+    sides: slowSides,
+    goals: [{ side: 'resume(sse())', of: 'eventsource-client', atMost: 1 }],
+    note: `Smaller is better. The server has the whole feed at hand, and the handler takes ${handlingMs} ms for each event: what the
+reader holds, after garbage collection, when ${handled} are handled.`,
   },
 ];

@@ -1,6 +1,7 @@
 // Runs the benchmarks, prints their tables, and writes RESULTS.md and its charts: `npm run bench`. `npm run bench -- --quick`
 // does the same with fewer rounds, and leaves out what takes minutes; `npm run bench -- sse tickets` runs those alone, and
 // writes nothing, unless `--to=folder` says where. A comparison that fails is told, and does not stop the others.
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Results } from './lib/results.js';
 import { takeTurns } from './lib/turns.js';
@@ -41,7 +42,7 @@ async function runFile(name) {
     if (quick && comparison.inFullOnly) continue;
     const begun = performance.now();
     await takeTurns(file, index, comparison, quick).then(
-      (found) => results.add(`${name}-${index + 1}`, comparison, found),
+      (found) => results.add(`${basename(name)}-${index + 1}`, comparison, found),
       (error) => results.fail(comparison.title, error),
     );
     console.log(`(${((performance.now() - begun) / 1000).toFixed(0)} s)`);

@@ -59,6 +59,7 @@ async function projects(): Promise<TestProjectInlineConfiguration[]> {
     { name: 'docs', include: ['test/docs/**/*.test.ts'] },
     { name: 'consumers', include: ['test/consumers/**/*.test.ts'], globalSetup: 'test/consumers/pack.ts' },
     { name: 'tabs', include: ['test/tabs/**/*.test.ts'], fileParallelism: false, testTimeout: 60_000 },
+    { name: 'runtimes', include: ['test/runtimes/**/*.test.ts'] },
     { name: 'crash', include: ['test/crash/**/*.test.ts'], fileParallelism: false },
     { name: 'e2e', include: ['test/e2e/**/*.test.ts'], fileParallelism: false, testTimeout: 600_000 },
   ].map(({ alias = [], ...test }: TestProject, groupOrder) => ({

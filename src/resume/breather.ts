@@ -29,6 +29,8 @@ export class Breather {
 function turn(): Promise<void> {
   return new Promise((resolve) => {
     if (typeof setImmediate === 'function') return void setImmediate(resolve);
+    // Some edge runtimes have neither.
+    if (typeof MessageChannel !== 'function') return void setTimeout(resolve, 0);
     const { port1, port2 } = new MessageChannel();
     port1.addEventListener('message', () => {
       port1.close();

@@ -54,6 +54,7 @@ async function projects(): Promise<TestProjectInlineConfiguration[]> {
     { name: 'node', include: unit, exclude: [inBrowsersOnly] },
     ...(await browsers()),
     ...(await react18()),
+    { name: 'model', include: ['test/model/**/*.test.ts'] },
     { name: 'workerd', include: ['test/workerd/**/*.test.ts'] },
     { name: 'readme', include: ['test/readme/**/*.test.ts'] },
     { name: 'docs', include: ['test/docs/**/*.test.ts'] },

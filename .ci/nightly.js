@@ -1,4 +1,5 @@
-// What takes too long for every change: 100,000 schedules of the model, the tests with real tabs and kills more often each, and a
+// What takes too long for every change: every schedule of small programs of the model check, with and without faults put into
+// the sources, 100,000 longer schedules of the model, the tests with real tabs and kills more often each, and a
 // minute of chaos in each browser from ten seeds.
 import { spawnSync } from 'node:child_process';
 
@@ -13,7 +14,7 @@ const more = {
 };
 
 let failed = false;
-for (const script of ['schedules', 'test:crash', 'test:tabs', 'test:e2e']) {
+for (const script of ['model', 'model:mutations', 'schedules', 'test:crash', 'test:tabs', 'test:e2e']) {
   const { status } = spawnSync('npm', ['run', '--silent', script], {
     stdio: 'inherit',
     env: { ...more, ...process.env },

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Feed } from './feed.ts';
-import { reading } from './readings.ts';
+import { brokenReading, reading } from './readings.ts';
 
 /** Options of the connections to a feed. */
 export interface ConnectionOptions {
@@ -18,16 +18,26 @@ const maxSleep = 50;
 /** One reader of a feed, at its own place, no faster than it takes the bytes. */
 export class Connection {
   readonly feed: Feed;
+  /** What the reader calls itself. */
+  readonly lane: string;
   #response: ServerResponse;
   #generation: string;
   #next: number;
   #heartbeatMs: number;
   #lastWrite = performance.now();
+  #isSilent = false;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param next the number of the first event to send; undefined: the next that comes */
-  constructor(feed: Feed, response: ServerResponse, next: number | undefined, options: ConnectionOptions) {
+  constructor(
+    feed: Feed,
+    lane: string,
+    response: ServerResponse,
+    next: number | undefined,
+    options: ConnectionOptions,
+  ) {
     this.feed = feed;
+    this.lane = lane;
     this.#response = response;
     this.#generation = feed.state.generation;
     this.#next = next ?? feed.head + 1;
@@ -49,10 +59,16 @@ export class Connection {
     response.write(event.slice(0, event.length / 2), () => response.destroy());
   }
 
+  /** Sends nothing more and keeps the connection, as a network does that goes away without a word. */
+  silence(): void {
+    clearTimeout(this.#timer);
+    this.#isSilent = true;
+  }
+
   #pump(): void {
     const { feed } = this;
     const response = this.#response;
-    if (response.destroyed) return;
+    if (response.destroyed || this.#isSilent) return;
     // Restarted between two ticks: the old numbers mean nothing any more.
     if (feed.state.generation !== this.#generation) return this.drop();
     const until = Math.min(feed.head, this.#next + maxChunk - 1);
@@ -72,6 +88,8 @@ export class Connection {
   }
 
   #event(n: number): string {
-    return `id: ${this.#generation}_${n}\ndata: ${JSON.stringify(reading(this.#generation, n))}\n\n`;
+    const isBroken = this.feed.state.broken.includes(n);
+    const data = isBroken ? brokenReading(this.#generation, n) : reading(this.#generation, n);
+    return `id: ${this.#generation}_${n}\ndata: ${JSON.stringify(data)}\n\n`;
   }
 }

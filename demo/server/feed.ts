@@ -10,6 +10,8 @@ export interface FeedState {
   /** Where the feed stood, in events, when its rate was last set, and when that was, in ms since the Unix epoch. */
   readonly position: number;
   readonly since: number;
+  /** The numbers of events whose gauge had failed: nobody can process them. */
+  readonly broken: readonly number[];
 }
 
 /** How a reader's last event id stands to what the feed holds. */
@@ -79,6 +81,17 @@ export class Feed {
     this.#state = { ...this.#state, retention };
   }
 
+  /** So many events happen at once. */
+  burst(events: number): void {
+    this.#state = { ...this.#state, position: this.#position() + events, since: this.#now() };
+  }
+
+  /** An event happens that nobody can process. */
+  break(): void {
+    this.burst(1);
+    this.#state = { ...this.#state, broken: [...this.#state.broken, this.head].slice(-mostBroken) };
+  }
+
   /** Numbers begin again at 0, in a new generation: no id of the old one is known any more. */
   restart(): void {
     this.#highest = 0;
@@ -90,9 +103,11 @@ export class Feed {
   }
 }
 
+const mostBroken = 1000;
+
 /** The part of a feed's state that is made anew when its numbering begins. */
-export function beginning(now: number): Pick<FeedState, 'generation' | 'position' | 'since'> {
-  return { generation: randomBytes(3).toString('hex'), position: 0, since: now };
+export function beginning(now: number): Pick<FeedState, 'generation' | 'position' | 'since' | 'broken'> {
+  return { generation: randomBytes(3).toString('hex'), position: 0, since: now, broken: [] };
 }
 
 function gone(why: string): Place {

@@ -76,5 +76,6 @@ function isKept(value: unknown): value is FeedState & { usedAt: number } {
   if (typeof value !== 'object' || value === null) return false;
   const kept = value as Partial<Record<keyof FeedState | 'usedAt', unknown>>;
   const numbers = [kept.rate, kept.retention, kept.position, kept.since, kept.usedAt];
-  return typeof kept.generation === 'string' && numbers.every(Number.isFinite);
+  const { generation, broken } = kept;
+  return typeof generation === 'string' && numbers.every(Number.isFinite) && Array.isArray(broken);
 }

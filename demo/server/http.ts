@@ -15,14 +15,19 @@ export interface FeedStatus {
   readonly rate: number;
   readonly retention: number;
   readonly connections: number;
+  /** The same by what their readers call themselves; those that are silenced count too. */
+  readonly lanes: Readonly<Record<string, number>>;
   /** How long the feed will still answer 503, in ms. */
   readonly unavailableMs: number;
 }
 
+const dropping: ReadonlySet<Control['action']> = new Set(['drop', 'unavailable', 'restart']);
+
 /**
  * A server of deterministic Server-Sent Events:
  *
- *     GET  /feed?feed=name[&rate=20][&retention=1000]   the events after Last-Event-ID, or from the earliest
+ *     GET  /feed?feed=name[&rate=20][&retention=1000]   the events after Last-Event-ID, or from the earliest; a reader
+ *                                                       may call itself something: &lane=tidemark
  *     GET  /feed/status?feed=name                       where the feed stands
  *     POST /feed/control?feed=name                      what goes wrong: see `Control`
  */
@@ -90,7 +95,8 @@ export class FeedServer {
       throw new HttpError(503, `The feed ${feed.name} is down for maintenance.`, { 'retry-after': seconds });
     }
     const next = firstEvent(feed, url.searchParams, request.headers['last-event-id']);
-    const connection = new Connection(feed, response, next, this.#options);
+    const lane = url.searchParams.get('lane') ?? '';
+    const connection = new Connection(feed, lane, response, next, this.#options);
     this.#connections.add(connection);
     response.on('close', () => this.#connections.delete(connection));
   }
@@ -103,6 +109,12 @@ export class FeedServer {
       case 'restart':
         feed.restart();
         break;
+      case 'break':
+        feed.break();
+        break;
+      case 'burst':
+        feed.burst(control.events);
+        break;
       case 'rate':
         feed.setRate(control.rate);
         break;
@@ -111,18 +123,21 @@ export class FeedServer {
         break;
     }
     this.#feeds.save(feed);
-    if (control.action !== 'rate' && control.action !== 'retention') this.#drop(feed);
+    const connections = this.#connectionsOf(feed);
+    if (control.action === 'silence') for (const connection of connections) connection.silence();
+    if (dropping.has(control.action)) for (const connection of connections) connection.drop();
     this.#tell(feed, response);
   }
 
-  #drop(feed: Feed): void {
-    for (const connection of this.#connections) {
-      if (connection.feed === feed) connection.drop();
-    }
+  #connectionsOf(feed: Feed): Connection[] {
+    return [...this.#connections].filter((connection) => connection.feed === feed);
   }
 
   #tell(feed: Feed, response: ServerResponse): void {
     const { generation, rate, retention } = feed.state;
+    const connections = this.#connectionsOf(feed);
+    const lanes: Record<string, number> = {};
+    for (const { lane } of connections) lanes[lane] = (lanes[lane] ?? 0) + 1;
     const status: FeedStatus = {
       feed: feed.name,
       generation,
@@ -130,7 +145,8 @@ export class FeedServer {
       head: feed.head,
       rate,
       retention,
-      connections: [...this.#connections].filter((connection) => connection.feed === feed).length,
+      connections: connections.length,
+      lanes,
       unavailableMs: Math.max(0, feed.unavailableUntil - this.#now()),
     };
     response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' });

@@ -5,8 +5,8 @@ export interface Reading {
   /** The event's number in its generation, from 0, without holes. */
   readonly n: number;
   readonly harbour: string;
-  /** Metres above the chart's zero. */
-  readonly level: number;
+  /** Metres above the chart's zero; null where the gauge had failed. */
+  readonly level: number | null;
   readonly tide: 'rising' | 'falling';
 }
 
@@ -26,4 +26,9 @@ export function reading(generation: string, n: number): Reading {
     level: Math.round(level * 100) / 100,
     tide: Math.cos(phase) >= 0 ? 'rising' : 'falling',
   };
+}
+
+/** The n-th event where its gauge had failed. */
+export function brokenReading(generation: string, n: number): Reading {
+  return { ...reading(generation, n), level: null };
 }

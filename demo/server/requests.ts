@@ -1,12 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 
-/** What `POST /feed/control` takes, as JSON. All but 'rate' and 'retention' drop the feed's connections. */
+/** What `POST /feed/control` takes, as JSON. 'drop', 'unavailable' and 'restart' drop the feed's connections. */
 export type Control =
   | { readonly action: 'drop' }
   /** Answers 503 for so long. */
   | { readonly action: 'unavailable'; readonly seconds: number }
   /** Ids begin again at 0, in a new generation; the old ones answer 410. */
   | { readonly action: 'restart' }
+  /** The connections that are open send nothing more, and stay open. */
+  | { readonly action: 'silence' }
+  /** An event that nobody can process. */
+  | { readonly action: 'break' }
+  | { readonly action: 'burst'; readonly events: number }
   | { readonly action: 'rate'; readonly rate: number }
   | { readonly action: 'retention'; readonly events: number };
 
@@ -23,6 +28,7 @@ export class HttpError extends Error {
 }
 
 const maxBody = 4096;
+const mostAtOnce = 10_000;
 
 export async function asControl(request: IncomingMessage): Promise<Control> {
   // A form of another site may not send this type, so that only the demo's own pages steer its feeds.
@@ -33,6 +39,8 @@ export async function asControl(request: IncomingMessage): Promise<Control> {
   switch (action) {
     case 'drop':
     case 'restart':
+    case 'silence':
+    case 'break':
       return { action };
     case 'unavailable':
       return { action, seconds: asNumber(seconds, 'seconds', 0, 3600) };
@@ -40,8 +48,13 @@ export async function asControl(request: IncomingMessage): Promise<Control> {
       return { action, rate: asRate(rate) };
     case 'retention':
       return { action, events: asCount(events, 'events') };
+    case 'burst':
+      return { action, events: asCount(events, 'events', 1, mostAtOnce) };
     default:
-      throw new HttpError(400, "action takes 'drop', 'unavailable', 'restart', 'rate' or 'retention'.");
+      throw new HttpError(
+        400,
+        "action takes 'drop', 'unavailable', 'restart', 'silence', 'break', 'burst', 'rate' or 'retention'.",
+      );
   }
 }
 
@@ -49,8 +62,8 @@ export function asRate(value: unknown): number {
   return asNumber(value, 'rate', 0, 5000);
 }
 
-export function asCount(value: unknown, name: string, min = 1): number {
-  const count = asNumber(value, name, min, 10_000_000);
+export function asCount(value: unknown, name: string, min = 1, max = 10_000_000): number {
+  const count = asNumber(value, name, min, max);
   if (!Number.isInteger(count)) throw new HttpError(400, `${name} takes a whole number.`);
   return count;
 }

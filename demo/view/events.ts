@@ -20,8 +20,8 @@ export function makeEvents(): { add(reading: Reading): void; draw(waiting: boole
       show(empty, waiting ? 'Another tab reads the feed. Close that one, and this one goes on.' : 'Nothing read yet.');
       for (const [i, { n, harbour, level, tide }] of last.entries()) {
         const row = (rows[i] ??= addRow());
-        row.style.setProperty('--level', `${(level / highest) * 100}%`);
-        const texts = [numeral(n), harbour, `${level.toFixed(2)} m`, tide];
+        row.style.setProperty('--level', `${((level ?? 0) / highest) * 100}%`);
+        const texts = [numeral(n), harbour, level === null ? '–' : `${level.toFixed(2)} m`, tide];
         for (const [column, text] of texts.entries()) {
           const cell = row.cells[column];
           if (cell) show(cell, text);

@@ -124,6 +124,42 @@ describe('the demo feed', () => {
     expect(await (await read(`${base}/feed`)).next()).toBe(0);
   });
 
+  it('lets an event happen that cannot be processed, also while the feed stands still', async () => {
+    const { base } = await start({ rate: 0 });
+    const reader = await read(`${base}/feed`);
+    await control(base, { action: 'break' });
+    await control(base, { action: 'burst', events: 1 });
+    expect([await reader.next(), await reader.next(), await reader.next()]).toEqual([0, 1, 2]);
+    const levels = reader.events.map(({ data = '' }) => JSON.parse(data).level);
+    expect(levels).toEqual([expect.any(Number), null, expect.any(Number)]);
+  });
+
+  it('lets many events happen at once', async () => {
+    const clock = new Clock();
+    const { base } = await start({ rate: 10, now: clock.now });
+    clock.pass(1000);
+    await control(base, { action: 'burst', events: 500 });
+    expect((await status(base)).head).toBe(510);
+    clock.pass(1000);
+    expect((await status(base)).head).toBe(520);
+  });
+
+  it('silences the connections that are open, and keeps them; those that come later hear', async () => {
+    const { base } = await start({ rate: 100, heartbeatMs: 20 });
+    const reader = await read(`${base}/feed?lane=one`);
+    await reader.next();
+    await control(base, { action: 'silence' });
+    const { head, lanes } = await status(base);
+    const again = await read(`${base}/feed?lane=two`, `${reader.generation}_${head}`);
+    expect([await again.next(), await again.next()]).toEqual([head + 1, head + 2]);
+    expect(lanes).toEqual({ one: 1 });
+    expect((await status(base)).lanes).toEqual({ one: 1, two: 1 });
+    await control(base, { action: 'drop' });
+    // What had been sent before the silence is all that ever came.
+    await expect(reader.end()).rejects.toThrow('terminated');
+    expect(reader.numbersRead()).toBeLessThanOrEqual(head + 1);
+  });
+
   it('changes its rate without a jump', async () => {
     const clock = new Clock();
     const { base } = await start({ rate: 10, now: clock.now });
@@ -227,6 +263,7 @@ describe('a request that the demo feed cannot serve', () => {
     ['{"action":"rate","rate":1e999}', 400, 'rate takes'],
     ['{"action":"unavailable","seconds":"soon"}', 400, 'seconds takes'],
     ['{"action":"retention","events":0}', 400, 'events takes'],
+    ['{"action":"burst","events":1000000}', 400, 'events takes'],
     [`"${'a'.repeat(5000)}"`, 413, 'at most 4096'],
   ])('a control of %.40s is answered with %i and a sentence', async (body, code, sentence) => {
     const { base } = await start({});
@@ -326,9 +363,11 @@ async function read(url: string, lastEventId?: string) {
         return n;
       }
     },
+    /** How many events have come, asked for or not. */
+    numbersRead: () => blocks.filter(({ data }) => data !== undefined).length,
     /** Resolves when the feed ends in order, rejects when it breaks off. */
     async end(): Promise<void> {
-      while (!(await text.read()).done);
+      for (let part = await text.read(); !part.done; part = await text.read()) parser.feed(part.value);
     },
   };
 }

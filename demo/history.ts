@@ -1,19 +1,20 @@
-/** A moment worth a line in the chart and in the journal. */
+/** A moment worth a sentence in the journal and, with a label, a line in the chart. */
 export interface Mark {
   /** Milliseconds since the Unix epoch. */
   readonly at: number;
-  readonly kind: 'reload' | 'drop' | 'reset' | 'note';
+  /** What it is about; undefined: the page and the server. */
+  readonly lane?: 'plain' | 'tidemark' | undefined;
   readonly text: string;
+  readonly label?: string | undefined;
 }
 
-/** Where everything stood at one moment; null where it was not known. */
+/** Where everything stood at one moment, by the number of the event; null where it was not known. */
 export interface Sample {
   readonly at: number;
   readonly head: number | null;
+  readonly plain: number | null;
   readonly recorded: number | null;
   readonly committed: number | null;
-  /** The committed offset, where another tab has committed since the sample before. */
-  readonly remote: number | null;
 }
 
 const longestSpanMs = 120_000;
@@ -48,8 +49,14 @@ export class History {
     this.marks.splice(0, this.marks.length - maxMarks);
   }
 
-  forget(which: (mark: Mark) => boolean): void {
-    this.marks.splice(0, Infinity, ...this.marks.filter((mark) => !which(mark)));
+  /** The number of the newest event at a moment; undefined where that is not known. */
+  headAt(moment: number): number | undefined {
+    // The newest come last, and few are newer than what is asked for.
+    for (let i = this.samples.length - 1; i >= 0; i--) {
+      const sample = this.samples[i];
+      if (sample && sample.at <= moment) return sample.head ?? undefined;
+    }
+    return undefined;
   }
 
   /** How far back there is something to see, in ms: at least half a minute, at most two. */

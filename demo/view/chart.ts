@@ -1,7 +1,7 @@
 import uPlot from 'uplot';
 import type { History, Mark } from '../history.ts';
 
-/** Offset against time: the head of the feed as a dashed line, the committed offset as the water's edge. */
+/** How far each lane is, against time: the newest event as a dashed line, the committed offset as the water's edge. */
 export class Chart {
   readonly #target: HTMLElement;
   readonly #history: History;
@@ -61,10 +61,7 @@ export class Chart {
           line('committed', '--water', { width: 2.5, fill: (plot) => water(plot, color) }),
           line('recorded', '--swell', { width: 1.5 }),
           line('head', '--sand', { width: 1.5, dash: [6, 5] }),
-          line('by another tab', '--remote', {
-            paths: () => null,
-            points: { show: true, size: 7, fill: color('--remote'), width: 0 },
-          }),
+          line('EventSource', '--plain', { width: 2 }),
         ],
         hooks: { draw: [(plot) => drawMarks(plot, this.#history.marks, color)] },
       },
@@ -92,7 +89,7 @@ function dataOf({ samples }: History): uPlot.AlignedData {
     samples.map(({ committed }) => committed),
     samples.map(({ recorded }) => recorded),
     samples.map(({ head }) => head),
-    samples.map(({ remote }) => remote),
+    samples.map(({ plain }) => plain),
   ];
 }
 
@@ -123,11 +120,8 @@ function water(plot: uPlot, color: Color): CanvasGradient | string {
   return gradient;
 }
 
-const strokes: Partial<Record<Mark['kind'], { color: string; dash: number[]; label: string }>> = {
-  reload: { color: '--ink', dash: [], label: 'reload' },
-  drop: { color: '--bad', dash: [4, 4], label: 'lost' },
-  reset: { color: '--warn', dash: [1.5, 3], label: 'reset' },
-};
+/** What happens to the page is a line; what happens to the network is dashed. */
+const pageMarks: ReadonlySet<string> = new Set(['reload', 'crash', 'hang']);
 
 function drawMarks(plot: uPlot, marks: readonly Mark[], color: Color): void {
   const { ctx, bbox } = plot;
@@ -138,21 +132,20 @@ function drawMarks(plot: uPlot, marks: readonly Mark[], color: Color): void {
   ctx.font = `${11 * ratio}px system-ui, sans-serif`;
   ctx.textBaseline = 'bottom';
   ctx.textAlign = 'center';
-  for (const { at, kind } of marks) {
-    const stroke = strokes[kind];
+  ctx.strokeStyle = ctx.fillStyle = color('--ink');
+  for (const { at, label } of marks) {
     const x = plot.valToPos(at / 1000, 'x', true);
-    if (!stroke || x < bbox.left || x > bbox.left + bbox.width) continue;
-    ctx.strokeStyle = ctx.fillStyle = color(stroke.color);
-    ctx.setLineDash(stroke.dash.map((length) => length * ratio));
+    if (label === undefined || x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.setLineDash(pageMarks.has(label) ? [] : [4 * ratio, 4 * ratio]);
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
-    const half = ctx.measureText(stroke.label).width / 2;
+    const half = ctx.measureText(label).width / 2;
     const middle = Math.min(x, bbox.left + bbox.width - half);
     if (middle - half < labelledTo) continue;
     labelledTo = middle + half + 8 * ratio;
-    ctx.fillText(stroke.label, middle, bbox.top - 2 * ratio);
+    ctx.fillText(label, middle, bbox.top - 2 * ratio);
   }
   ctx.restore();
 }

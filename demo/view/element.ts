@@ -1,8 +1,8 @@
 /** The page's element of that id. */
-export function element(id: string): HTMLElement {
+export function element<T extends HTMLElement = HTMLElement>(id: string): T {
   const found = document.getElementById(id);
   if (!found) throw new Error(`index.html has no #${id}`);
-  return found;
+  return found as T;
 }
 
 /** Sets a text where it changed: writing the same text again would cost layout. */

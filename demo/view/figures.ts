@@ -1,43 +1,61 @@
-import type { Offset } from 'tidemark';
-import { type Run, gapsOf } from '../log.ts';
-import { numberOf } from '../session.ts';
 import { element, numeral, show } from './element.ts';
 
-/** What the figures show. */
-export interface Standing {
-  readonly head: number | undefined;
-  readonly recorded: Offset | undefined;
-  readonly committed: Offset | undefined;
-  readonly run: Run | undefined;
+/** What is shown of a lane. */
+export interface LaneFigures {
+  readonly processed: number;
+  /** Undefined where the server cannot be asked. */
+  readonly missing: number | undefined;
+  readonly skipped: number;
+  readonly repeated: number;
+  /** Undefined before the first event. */
+  readonly silenceMs: number | undefined;
+  readonly connections: number | undefined;
 }
 
-/** The numbers beside and above the chart. */
-export function makeFigures(): (standing: Standing) => void {
-  const [head, recorded, committed] = [element('head'), element('recorded'), element('committed')];
-  const [processed, gaps, duplicates] = [element('processed'), element('gaps'), element('duplicates')];
-  const hint = element('checks-hint');
-  const plain = hint.textContent;
-  return (standing) => {
-    const { run } = standing;
-    show(head, standing.head === undefined ? '–' : numeral(standing.head));
-    show(recorded, spell(standing.recorded ?? standing.committed));
-    show(committed, spell(standing.committed));
-    show(processed, numeral(run?.processed ?? 0));
-    check(gaps, run ? gapsOf(run) : 0);
-    check(duplicates, run?.duplicates ?? 0);
-    show(
-      hint,
-      run?.inFlight ? `${plain} In flight as a page went, and seen by the next too: ${numeral(run.inFlight)}.` : plain,
-    );
+/** A silence that is shown as one, in ms. */
+export const longSilenceMs = 5000;
+
+const atLeastOnce = 'At least once: what was not committed is processed again.';
+
+/** The figures of both lanes, side by side. */
+export function makeFigures(): (figures: Readonly<Record<'plain' | 'tidemark', LaneFigures>>) => void {
+  const draw = { plain: makeLane('plain'), tidemark: makeLane('tidemark') };
+  const repeated = element('repeated-hint');
+  const usual = repeated.textContent;
+  return ({ plain, tidemark }) => {
+    draw.plain(plain);
+    draw.tidemark(tidemark);
+    show(repeated, tidemark.repeated > 0 ? atLeastOnce : usual);
+    repeated.dataset.level = tidemark.repeated > 0 ? 'warn' : 'none';
   };
 }
 
-function check(target: HTMLElement, count: number): void {
-  show(target, numeral(count));
-  target.parentElement?.classList.toggle('failed', count > 0);
+type Level = 'none' | 'good' | 'warn' | 'bad';
+
+function makeLane(lane: 'plain' | 'tidemark'): (figures: LaneFigures) => void {
+  const cell = (figure: string) => {
+    const target = element(`${lane}-${figure}`);
+    return (text: string, level: Level = 'none') => {
+      show(target, text);
+      target.dataset.level = level;
+    };
+  };
+  const [processed, missing, skipped] = [cell('processed'), cell('missing'), cell('skipped')];
+  const [repeated, silence, connections] = [cell('repeated'), cell('silence'), cell('connections')];
+  return (figures) => {
+    const isSilent = (figures.silenceMs ?? 0) > longSilenceMs && (figures.missing ?? 0) > 0;
+    processed(numeral(figures.processed));
+    missing(orDash(figures.missing), figures.missing === undefined ? 'none' : figures.missing > 0 ? 'bad' : 'good');
+    skipped(figures.skipped > 0 ? `${numeral(figures.skipped)} left out` : '');
+    repeated(numeral(figures.repeated), figures.repeated > 0 ? 'warn' : 'good');
+    silence(
+      figures.silenceMs === undefined ? '–' : `${Math.floor(figures.silenceMs / 1000)} s`,
+      isSilent ? 'bad' : 'none',
+    );
+    connections(orDash(figures.connections));
+  };
 }
 
-function spell(offset: Offset | undefined): string {
-  const n = numberOf(offset);
-  return n === undefined ? (offset?.kind ?? '–') : numeral(n);
+function orDash(n: number | undefined): string {
+  return n === undefined ? '–' : numeral(n);
 }

@@ -175,7 +175,7 @@ class Page implements TidemarkObserver {
       this.#states.tidemark.say(verdictOnTidemark(state, detail, this.#role, figures.tidemark));
     }
     const { status } = this.#server;
-    const range = { from: status?.earliest ?? 0, until: this.#history.samples.at(-1)?.head ?? -1 };
+    const range = { from: status?.earliest ?? 0, until: this.#history.samples.at(-1)?.head ?? -1, due: this.#due };
     this.#tapes.plain.draw(this.#tallyOf('plain'), range);
     this.#tapes.tidemark.draw(this.#tallyOf('tidemark'), range);
     this.#chart.draw();
@@ -193,12 +193,18 @@ class Page implements TidemarkObserver {
     return generation === undefined || tally?.generation === generation ? tally : undefined;
   }
 
+  /** The newest event that every lane should have processed by now. */
+  get #due(): number {
+    const due = this.#history.headAt(Date.now() - missingAfterMs);
+    const head = this.#server.status?.head;
+    // A log that has begun anew since has fewer.
+    return due === undefined || head === undefined ? -1 : Math.min(due, head);
+  }
+
   #figuresOf(name: 'plain' | 'tidemark'): LaneFigures {
     const tally = this.#tallyOf(name);
     const { status } = this.#server;
-    const due = this.#history.headAt(Date.now() - missingAfterMs);
-    // A log that has begun anew since has fewer.
-    const until = due === undefined || !status ? -1 : Math.min(due, status.head);
+    const until = this.#due;
     const from = tally?.first ?? status?.earliest ?? 0;
     const { heardAt } = name === 'plain' ? this.plain : this.lane;
     return {

@@ -5,7 +5,11 @@ import type { Lines } from './lines.ts';
 export async function readAlone(lines: Lines): Promise<void> {
   const { tracker, source, url, signal, keep, show, showState } = lines;
   // #region shown
-  const feed = sse(url, { parse: JSON.parse, earliest: '', latest: 'latest' });
+  const feed = sse(url, {
+    parse: JSON.parse,
+    earliest: '', // what this server calls
+    latest: 'latest', // the ends of its log
+  });
 
   await resume(tracker, source, feed, {
     handler: async (event) => {
@@ -13,7 +17,7 @@ export async function readAlone(lines: Lines): Promise<void> {
       show(event.data, 'local');
     },
     onFailed: (_error, _event, attempt) => (attempt < 3 ? 'retry' : 'skip'),
-    onExpired: 'earliest', // the server no longer has what comes next
+    onExpired: 'earliest', // what comes next is gone
     onState: (state, detail) => showState(state, detail),
     signal,
   });

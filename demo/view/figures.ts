@@ -13,7 +13,7 @@ export interface LaneFigures {
 }
 
 /** A silence that is shown as one, in ms. */
-export const longSilenceMs = 5000;
+const longSilenceMs = 5000;
 
 const atLeastOnce = 'At least once: what was not committed is processed again.';
 
@@ -43,17 +43,21 @@ function makeLane(lane: 'plain' | 'tidemark'): (figures: LaneFigures) => void {
   const [processed, missing, skipped] = [cell('processed'), cell('missing'), cell('skipped')];
   const [repeated, silence, connections] = [cell('repeated'), cell('silence'), cell('connections')];
   return (figures) => {
-    const isSilent = (figures.silenceMs ?? 0) > longSilenceMs && (figures.missing ?? 0) > 0;
     processed(numeral(figures.processed));
     missing(orDash(figures.missing), figures.missing === undefined ? 'none' : figures.missing > 0 ? 'bad' : 'good');
     skipped(figures.skipped > 0 ? `${numeral(figures.skipped)} left out` : '');
     repeated(numeral(figures.repeated), figures.repeated > 0 ? 'warn' : 'good');
     silence(
       figures.silenceMs === undefined ? '–' : `${Math.floor(figures.silenceMs / 1000)} s`,
-      isSilent ? 'bad' : 'none',
+      isDeaf(figures) ? 'bad' : 'none',
     );
     connections(orDash(figures.connections));
   };
+}
+
+/** Whether events happen, and none has come for a while. */
+export function isDeaf({ silenceMs, missing }: LaneFigures): boolean {
+  return (silenceMs ?? 0) > longSilenceMs && (missing ?? 0) > 0;
 }
 
 function orDash(n: number | undefined): string {

@@ -1,7 +1,7 @@
 import type { FeedState, FeedStateDetail } from 'tidemark';
 import type { PlainState } from '../lanes/plain.ts';
-import { element, numeral, show } from './element.ts';
-import { type LaneFigures, longSilenceMs } from './figures.ts';
+import { element, show } from './element.ts';
+import { type LaneFigures, isDeaf } from './figures.ts';
 
 const words: Readonly<Record<FeedState | 'full', string>> = {
   connecting: 'Connecting',
@@ -55,9 +55,7 @@ export function verdictOnPlain(state: PlainState, figures: LaneFigures): string 
     case 'open':
       break;
   }
-  if ((figures.silenceMs ?? 0) > longSilenceMs && (figures.missing ?? 0) > 0) {
-    return 'Looks open, hears nothing, and does not notice.';
-  }
+  if (isDeaf(figures)) return 'Looks open, hears nothing, and does not notice.';
   if (figures.repeated > 0) return 'Reads. Each reload and each tab begins at the first event again.';
   if ((figures.missing ?? 0) > 0) return 'Reads. What failed is lost, and nobody is told.';
   return 'Reads, as long as nothing happens.';
@@ -78,7 +76,8 @@ export function verdictOnTidemark(
   }
   if (role === 'waiting')
     return 'Another tab reads for all. This one shows the same, and takes over when that one is gone.';
-  if (figures.repeated > 0) return `Reads. ${numeral(figures.repeated)} processed again: not committed in time.`;
+  if (isDeaf(figures)) return 'Hears nothing. Soon it takes the connection for dead, and goes on over a new one.';
+  if (figures.repeated > 0) return 'Reads, at least once: what was not committed is processed again.';
   if (figures.skipped > 0) return 'Reads. What failed was tried three times, then left out and told.';
   return 'Reads, and goes on right after the last event, whatever happens.';
 }

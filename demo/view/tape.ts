@@ -4,6 +4,8 @@ import type { Tally } from '../tally.ts';
 export interface TapeRange {
   readonly from: number;
   readonly until: number;
+  /** Whatever is later may be on its way. */
+  readonly due: number;
 }
 
 /** How often each event was processed: a step once, two steps twice, three more often; what is missing is hatched. */
@@ -14,7 +16,7 @@ export class Tape {
     this.#canvas = canvas;
   }
 
-  draw(tally: Tally | undefined, { from, until }: TapeRange): void {
+  draw(tally: Tally | undefined, { from, until, due }: TapeRange): void {
     const canvas = this.#canvas;
     const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((px) => Math.round(px * devicePixelRatio));
     if (!width || !height) return;
@@ -34,6 +36,7 @@ export class Tape {
       ];
       const times = timesIn(tally, first, last);
       if (times.some((n) => n === 0)) {
+        if (last > due) continue;
         context.fillStyle = missing;
         // Hatched, so that it is told apart by shape, too.
         for (let y = x % 4; y < height; y += 4) context.fillRect(x, y, 1, 2);

@@ -69,6 +69,8 @@ class Page implements TidemarkObserver {
 
   start(): void {
     this.#narrator.loaded();
+    // A page that is loaded knows of no place.
+    this.#plainStood(0, performance.timeOrigin);
     this.#places.hold(placeOf(this.#settings));
     this.#show();
     this.#read();
@@ -122,12 +124,15 @@ class Page implements TidemarkObserver {
     this.lane.read().catch((error: unknown) => this.#failed(error));
   }
 
-  /** A line that falls back at once, before it has caught up again. */
+  /** The line falls back, before it catches up again. */
   #plainBegan(n: number): void {
-    const { plain: tally } = this.tallies;
+    this.#plainStood(n, Date.now());
+    this.#narrator.plainBegan(n, (this.tallies.plain?.last ?? -1) >= n);
+  }
+
+  #plainStood(n: number, at: number): void {
     const last = this.#history.samples.at(-1);
-    if (last) this.#history.add({ ...last, at: Date.now(), plain: n });
-    this.#narrator.plainBegan(n, (tally?.last ?? -1) >= n);
+    if (last) this.#history.add({ ...last, at, plain: n });
   }
 
   /** What has been stored by now, by whichever tab: all that the figures go by. */
@@ -141,7 +146,8 @@ class Page implements TidemarkObserver {
       ]);
       Object.assign(this.tallies, { plain, tidemark });
       this.#record();
-      if (document.visibilityState === 'visible') this.#draw();
+      this.#draw();
+      if (document.visibilityState === 'visible') this.#paint();
     } catch (error) {
       this.#failed(error);
     } finally {
@@ -174,16 +180,19 @@ class Page implements TidemarkObserver {
       const detail = { ...this.#detail, ...(retryInMs !== undefined && { retryInMs }) };
       this.#states.tidemark.say(verdictOnTidemark(state, detail, this.#role, figures.tidemark));
     }
-    const { status } = this.#server;
-    const range = { from: status?.earliest ?? 0, until: this.#history.samples.at(-1)?.head ?? -1, due: this.#due };
-    this.#tapes.plain.draw(this.#tallyOf('plain'), range);
-    this.#tapes.tidemark.draw(this.#tallyOf('tidemark'), range);
-    this.#chart.draw();
     this.#events.draw();
     this.#drawJournal(this.#history.marks);
     const { recorded, committed } = this.#history.samples.at(-1) ?? {};
     const pending = Math.max(0, (recorded ?? -1) - (committed ?? -1));
     show(element('pending'), `${pending} ${pending === 1 ? 'event' : 'events'} not committed yet`);
+  }
+
+  #paint(): void {
+    const { earliest = 0 } = this.#server.status ?? {};
+    const range = { from: earliest, until: this.#history.samples.at(-1)?.head ?? -1, due: this.#due };
+    this.#tapes.plain.draw(this.#tallyOf('plain'), range);
+    this.#tapes.tidemark.draw(this.#tallyOf('tidemark'), range);
+    this.#chart.draw();
   }
 
   /** What was counted of the log that the server has now. */

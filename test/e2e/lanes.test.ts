@@ -43,6 +43,8 @@ describe.each(wantedEngines())('the lanes in %s', (engine) => {
   let browser: Browser;
   beforeAll(async () => {
     browser = await open(engine);
+    // WebKit's session ends with its last tab.
+    await browser.newTab(`${origin}/tidemark.svg`);
   });
   afterAll(() => browser.close());
 
@@ -61,6 +63,40 @@ describe.each(wantedEngines())('the lanes in %s', (engine) => {
     expect(await text(tab, 'events')).toMatch(new RegExp(`^${head}\\b`));
     await tab.close();
   });
+
+  test('exactly once repeats nothing after a crash, and a second tab shows what the first one reads', async () => {
+    const feed = newFeed(20);
+    const tab = await browser.newTab(feed.page('&strategy=once'));
+    await expect.poll(() => figure(tab, 'tidemark-processed')).toBeGreaterThan(10);
+    for (let crash = 1; crash <= 2; crash++) {
+      const before = await figure(tab, 'tidemark-processed');
+      await click(tab, 'crash');
+      await expect.poll(() => figure(tab, 'tidemark-processed')).toBeGreaterThan(before + 20);
+    }
+    const other = await browser.newTab(feed.page('&strategy=once'));
+    await expect.poll(() => text(other, 'events')).toContain('other tab');
+    await feed.control({ action: 'rate', rate: 0 });
+    const { head } = await feed.status();
+    for (const each of [tab, other]) {
+      await expect.poll(() => text(each, 'events')).toMatch(new RegExp(`^${head}\\b`));
+      await expect.poll(() => figure(each, 'tidemark-processed')).toBe(head + 1);
+      expect(await figure(each, 'tidemark-repeated')).toBe(0);
+      expect(await figure(each, 'tidemark-missing')).toBe(0);
+    }
+    expect(await counted(tab)).toMatchObject({ first: 0, last: head, processed: head + 1, repeated: 0, missing: 0 });
+    expect(await figure(tab, 'plain-repeated')).toBeGreaterThan(0);
+    await tab.close();
+    await other.close();
+  });
+});
+
+// A page of WebKit still commits in what is a crash elsewhere, and its tabs take long to open.
+describe.runIf(wantedEngines().includes('chromium'))('the lanes', () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await open('chromium');
+  });
+  afterAll(() => browser.close());
 
   test('a server that is down for a moment ends EventSource for good, and tidemark misses nothing', async () => {
     const feed = newFeed(20);
@@ -109,31 +145,6 @@ describe.each(wantedEngines())('the lanes in %s', (engine) => {
     await tab.close();
   });
 
-  test('exactly once repeats nothing after a crash, and a second tab shows what the first one reads', async () => {
-    const feed = newFeed(20);
-    const tab = await browser.newTab(feed.page('&strategy=once'));
-    await expect.poll(() => figure(tab, 'tidemark-processed')).toBeGreaterThan(10);
-    for (let crash = 1; crash <= 2; crash++) {
-      const before = await figure(tab, 'tidemark-processed');
-      await click(tab, 'crash');
-      await expect.poll(() => figure(tab, 'tidemark-processed')).toBeGreaterThan(before + 20);
-    }
-    const other = await browser.newTab(feed.page('&strategy=once'));
-    await expect.poll(() => text(other, 'events')).toContain('other tab');
-    await feed.control({ action: 'rate', rate: 0 });
-    const { head } = await feed.status();
-    for (const each of [tab, other]) {
-      await expect.poll(() => text(each, 'events')).toMatch(new RegExp(`^${head}\\b`));
-      await expect.poll(() => figure(each, 'tidemark-processed')).toBe(head + 1);
-      expect(await figure(each, 'tidemark-repeated')).toBe(0);
-      expect(await figure(each, 'tidemark-missing')).toBe(0);
-    }
-    expect(await counted(tab)).toMatchObject({ first: 0, last: head, processed: head + 1, repeated: 0, missing: 0 });
-    expect(await figure(tab, 'plain-repeated')).toBeGreaterThan(0);
-    await tab.close();
-    await other.close();
-  });
-
   test('two tabs read over one connection of tidemark, and the second takes over from the first', async () => {
     const feed = newFeed(20);
     const first = await browser.newTab(feed.page());
@@ -151,14 +162,6 @@ describe.each(wantedEngines())('the lanes in %s', (engine) => {
     expect(await counted(second)).toMatchObject({ first: 0, missing: 0 });
     await second.close();
   });
-});
-
-describe.runIf(wantedEngines().includes('chromium'))('the lanes', () => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await open('chromium');
-  });
-  afterAll(() => browser.close());
 
   test('a network that goes away without a word is noticed by tidemark alone', async () => {
     const feed = newFeed(2);

@@ -147,6 +147,9 @@ const slowSides = {
   }),
 };
 
+const why = `A profile (node --cpu-prof) is flat: garbage collection 14 %, the parser 6 %, the offset of each event 4 %, the
+steps of the iterator 4 %, the record 3 %, and many below 2 %. The peer keeps no offset.`;
+
 /** @type {import('./lib/turns.js').Comparison[]} */
 export const comparisons = [
   {
@@ -156,9 +159,9 @@ export const comparisons = [
     sides,
     given: serve,
     goals: [
-      { side: 'resume(sse()), manual', of: 'eventsource-client', atLeast: 1 },
-      { side: 'resume(sse()), { every: 100, intervalMs: 1000 }', of: 'eventsource-client', atLeast: 1 },
-      { side: 'resume(sse()), auto', of: 'eventsource-client', atLeast: 0.5 },
+      { side: 'resume(sse()), manual', of: 'eventsource-client', atLeast: 1, why },
+      { side: 'resume(sse()), { every: 100, intervalMs: 1000 }', of: 'eventsource-client', atLeast: 1, why },
+      { side: 'resume(sse()), auto', of: 'eventsource-client', atLeast: 0.5, why },
     ],
     note: 'The whole feed at hand on a local HTTP server in another process; each reader in a process of its own; commits into memory.',
   },

@@ -45,9 +45,9 @@ export class LaneState {
 export function verdictOnPlain(state: PlainState, figures: LaneFigures): string {
   switch (state) {
     case 'full':
-      return 'Not connected here: three tabs hold a connection each, of the six that a browser has for a server.';
+      return 'Not connected: three tabs are, and a browser has six connections.';
     case 'closed':
-      return 'Closed for good. Nothing tries again until somebody reloads the page.';
+      return 'Closed for good, until somebody reloads the page.';
     case 'retrying':
       return 'The browser reconnects by itself.';
     case 'connecting':
@@ -67,21 +67,16 @@ export function verdictOnTidemark(
   role: 'reader' | 'waiting' | undefined,
   figures: LaneFigures,
 ): string {
-  if (state === 'closed') return error === undefined ? 'Closed.' : `Ended: ${textOf(error)}`;
+  if (state === 'closed') return error === undefined ? 'Closed.' : 'Ended with an error: see what happened.';
   if (state === 'connecting') return 'Asks for what follows its place.';
   if (state === 'retrying') {
     const wait =
       retryInMs === undefined || retryInMs < 1000 ? 'Tries again' : `Tries again in ${Math.ceil(retryInMs / 1000)} s`;
     return `${wait}, and goes on right after the last event.`;
   }
-  if (role === 'waiting')
-    return 'Another tab reads for all. This one shows the same, and takes over when that one is gone.';
-  if (isDeaf(figures)) return 'Hears nothing. Soon it takes the connection for dead, and goes on over a new one.';
+  if (role === 'waiting') return 'Another tab reads for all. This one shows the same, and is next.';
+  if (isDeaf(figures)) return 'Hears nothing. Soon it connects anew, and goes on.';
   if (figures.repeated > 0) return 'Reads, at least once: what was not committed is processed again.';
   if (figures.skipped > 0) return 'Reads. What failed was tried three times, then left out and told.';
   return 'Reads, and goes on right after the last event, whatever happens.';
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

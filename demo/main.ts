@@ -132,7 +132,7 @@ class Page implements TidemarkObserver {
 
   #plainStood(n: number, at: number): void {
     const last = this.#history.samples.at(-1);
-    if (last) this.#history.add({ ...last, at, plain: n });
+    if (last) this.#history.add({ ...last, at: Math.max(at, last.at), plain: n });
   }
 
   /** What has been stored by now, by whichever tab: all that the figures go by. */

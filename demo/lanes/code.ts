@@ -31,7 +31,7 @@ export function tidemarkCode({ store, strategy, feed }: Settings, way: Way, url:
   const core = from === 'tidemark' ? `, ${name}` : '';
   const imports = [`import { OffsetTracker, resume, sse${core} } from 'tidemark';`];
   if (!core) imports.push(`import { ${name} } from '${from}';`);
-  const options = way === 'exactly once' ? '' : `, { strategy: ${lineOf(choices, choice(strategy))} }`;
+  const options = way === 'exactly once' ? '' : `, {\n  strategy: ${lineOf(choices, choice(strategy))},\n}`;
   const made = expression.replace('databaseName', quote(databaseName));
   const tracker = `const store = ${made};\nconst tracker = new OffsetTracker(store${options});`;
   const given = `const source = ${quote(feed)};\nconst url = ${quote(url)};`;

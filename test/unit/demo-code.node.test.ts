@@ -61,7 +61,7 @@ test('the code that the demo shows is the code that runs', async () => {
     expect(running).toContain(shown.replace(/^(?=.)/gm, '  '));
     const [, store = 'none'] = /^const store = (.*);$/m.exec(code) ?? [];
     expect(made).toContain(store.replace("'tidemark-demo-lanes'", 'databaseName'));
-    const [, strategy] = /new OffsetTracker\(store, \{ strategy: (.*) \}\);$/m.exec(code) ?? [];
+    const [, strategy] = /new OffsetTracker\(store, \{\n {2}strategy: (.*),\n\}\);$/m.exec(code) ?? [];
     if (choice.strategy !== 'once') expect(made).toContain(`${choice.strategy}: ${strategy},`);
   }
 });

@@ -17,7 +17,8 @@ const folder = join(import.meta.dirname, '.blocks');
  * - `ts worker`, `ts worker-fetch`: in workerd, on a schedule or by requests.
  * - `ts vitest`: tests, which are run.
  * - `html page`: a page without a bundler, over the packed package (test/consumers).
- * - `sh`, `json`, `text`: commands whose scripts exist, valid JSON, and what is only looked at.
+ * - `js lanes`: what docs/why.md measures, one lane after another (why.test.ts).
+ * - `sh`, `json`: commands whose scripts exist, and valid JSON.
  */
 export interface Block {
   readonly language: string;

@@ -44,7 +44,7 @@ afterAll(() => {
 test('every code block of the manual is of a kind that is run here', () => {
   const kinds = [
     'sh ',
-    'text ',
+    'js lanes',
     'html page',
     'js server',
     'ts app',

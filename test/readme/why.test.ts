@@ -10,7 +10,7 @@ import { type Browser, type Tab, open } from '../browsers/tabs.ts';
 import { bundle, readBlocks } from './blocks.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/why.md'), 'utf8');
-const block = readBlocks().find(({ page: at, language }) => at === 'docs/why.md' && language === 'text');
+const block = readBlocks().find(({ page: at, place }) => at === 'docs/why.md' && place === 'lanes');
 
 /** The three lanes as the page shows them: each begins with a comment. */
 const lanes = (block?.code ?? '').split(/^\/\/ .*$/m).slice(1);
@@ -72,10 +72,10 @@ describe.each(names.map((name, i) => ({ name, lane: lanes[i] ?? '' })))('$name',
     const tracker = `import { OffsetTracker, resume, sse } from 'tidemark';
       import { IndexedDBOffsetStore } from 'tidemark/indexeddb';
       const tracker = window.tracker = new OffsetTracker(new IndexedDBOffsetStore());`;
-    const watched = lane
-      .replace('new EventSource', '(window.source = new EventSource')
-      .replace(').onmessage', ')).onmessage');
-    writeFileSync(file, `${name === 'tidemark' ? tracker : ''}\n${work}\n${watched}`);
+    const watched = `globalThis.EventSource = class extends EventSource {
+        constructor(url) { super(url); globalThis.source = this; }
+      };`;
+    writeFileSync(file, `${name === 'tidemark' ? tracker : ''}\n${watched}\n${work}\n${lane}`);
     code = `<!doctype html><title>${name}</title><script type="module">${await bundle(file, 'browser')}</script>`;
   });
   beforeEach(async () => {

@@ -186,7 +186,7 @@ export class Committer {
       for (const [source, job] of jobs) {
         const [position, cycle] = job;
         if (position.life === cycle.life && position.pending) batch.set(source, position.checkpoint());
-        else this.#settle(jobs, job);
+        else this.#settle(jobs, job, position.life === cycle.life);
       }
       if (batch.size === 0) return;
       // What a store that has to wait before it writes puts in the place of what it was asked.
@@ -200,9 +200,11 @@ export class Committer {
       for (const [source, job] of jobs) {
         const [position, cycle] = job;
         this.#merge(position, stands.get(source));
-        if (position.life === cycle.life) position.tell('committed', 'local');
+        // During an own reset, what stands in another epoch is not merged yet.
+        const counts = position.life === cycle.life && stands.get(source)?.epoch === batch.get(source)?.epoch;
+        if (counts) position.tell('committed', 'local');
         position.worked();
-        this.#settle(jobs, job);
+        this.#settle(jobs, job, counts);
       }
     } catch (error) {
       const guilty = error instanceof OffsetError && jobs.get(error.source ?? '');
@@ -212,8 +214,8 @@ export class Committer {
     }
   }
 
-  #settle(jobs: Map<string, Job>, [position, cycle]: Job): void {
-    cycle.resolve(position.life === cycle.life ? 'committed' : 'fenced');
+  #settle(jobs: Map<string, Job>, [position, cycle]: Job, counts: boolean): void {
+    cycle.resolve(counts ? 'committed' : 'fenced');
     jobs.delete(position.source);
   }
 

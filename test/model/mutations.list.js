@@ -118,7 +118,7 @@ export const mutations = [
   {
     name: "'committed' told of what a reset made void",
     file: 'tracker/committer.ts',
-    text: "cycle.resolve(position.life === cycle.life ? 'committed' : 'fenced');",
+    text: "cycle.resolve(counts ? 'committed' : 'fenced');",
     by: "cycle.resolve('committed');",
     plan: '',
   },

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Checkpoint, InMemoryOffsetStore, Offset, OffsetTracker, StorageError } from '../../../src/index.ts';
+import { TestStore } from './test-store.ts';
 
 const { sequence } = Offset;
 
@@ -94,5 +95,23 @@ describe('a reset', () => {
     await Promise.all(waiting);
     expect(order).toEqual(['record', 'begin']);
     expect(tracker.status('orders')).toMatchObject({ recorded: sequence(1), inFlight: 1 });
+  });
+
+  it('by somebody else fences a record that is being written, also while one of this tracker’s own waits for that', async () => {
+    const store = new TestStore();
+    const tracker = new OffsetTracker(store);
+    const reading = await tracker.read('orders');
+    const told: string[] = [];
+    tracker.subscribe(({ type }) => told.push(type));
+    const open = store.hold();
+    const recorded = reading.record(sequence(1));
+    await settled();
+    await store.elsewhere('orders', { epoch: 2 ** 21, rank: 0, offset: sequence(50), committedAt: 0 }, false);
+    const reset = tracker.reset('orders', sequence(9));
+    open();
+    expect(await recorded).toBe('fenced');
+    expect(told).not.toContain('committed');
+    await reset;
+    expect(await tracker.getOffset('orders')).toEqual(sequence(9));
   });
 });

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { allOrders } from './local-storage.ts';
 import { check } from './check.ts';
 import { plans } from './plans.ts';
 import { mulberry32 } from '../random.ts';
@@ -11,6 +12,12 @@ it.each(plans.map(({ name }) => name))('every schedule of small programs keeps w
   console.log(lines[0]);
   expect(tally.programs).toBeGreaterThan(0);
   expect(tally.schedules).toBeGreaterThan(tally.programs);
+});
+
+it('loses nothing of what real localStorage stores wrote, whatever is folded and however late it arrives', async () => {
+  const { programs, schedules } = await allOrders(4, performance.now() + 4000);
+  console.log(`${programs} programs, ${schedules} schedules`);
+  expect(schedules).toBeGreaterThan(programs);
 });
 
 it('names each program once, and tabs that could change places in one order', () => {

@@ -6,8 +6,9 @@
  *
  * What is covered
  * - Storages: `records` as IndexedDB, with and without `begin`, and with effects; `slots` as localStorage; `versions` as
- *   Workers KV; `journal` as the file, whose lines are written and read by the real code.
- * - What goes wrong: a call fails before it takes effect or after; a message comes late, never or twice; a tab crashes, and
+ *   Workers KV; `journal` as the file, whose lines are written and read by the real code. The real store over localStorage
+ *   is gone through by itself, see local-storage.ts.
+ * - What goes wrong: a call fails before it takes effect or after, or is given up after 9 s and takes effect later; a message comes late, never or twice; a tab crashes, and
  *   what it had asked for takes effect, or not; a slot is folded, a file is replaced; of two that begin an epoch at the same
  *   moment, either is the higher. How often is the plan's budget.
  * - Strategies: auto, every second record, manual with failures that do not pass. Sequences and opaque cursors.
@@ -31,7 +32,7 @@
  *
  * What is not covered: several sources in one commit, `clearAll`, records without a read, heartbeats, feed ids, closed
  * readings, a store's `compare`, `resume` and `view`; how the real stores come by the atomicity that is assumed here, which
- * their own tests and the crash tests show; a message that overtakes the answer it is about; stores that take 9 s. Longer
+ * their own tests and the crash tests show; a message that overtakes the answer it is about. Longer
  * schedules, drawn at random, with several sources: test/unit/tracker/model.test.ts.
  */
 import { mulberry32 } from '../random.ts';

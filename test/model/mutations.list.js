@@ -8,7 +8,7 @@ export const mutations = [
     file: 'checkpoint.ts',
     text: 'return later < 0 ? incoming : stored;',
     by: 'return incoming;',
-    plan: '',
+    plan: 'records, opaque',
   },
   {
     name: 'epochs ignored where checkpoints are compared',
@@ -99,14 +99,14 @@ export const mutations = [
     file: 'tracker/tracker.ts',
     text: 'if (!fence) await this.#epochs.refresh(position);',
     by: 'if (!fence && !position.known) await this.#epochs.refresh(position);',
-    plan: '',
+    plan: 'in haste',
   },
   {
     name: 'a read that does not see a reset under way',
     file: 'tracker/tracker.ts',
     text: 'if (life === position.life && !position.resetting) return',
     by: 'return',
-    plan: '',
+    plan: 'records, opaque',
   },
   {
     name: "'committed' told before the store has answered",
@@ -184,5 +184,26 @@ export const mutations = [
     text: "if (later !== stands) text = piece.type === 'checkpoint' ? piece.text : undefined;",
     by: 'text = piece.text;',
     plan: 'journal',
+  },
+  {
+    name: 'a slot folded too early',
+    file: 'stores/local-storage/folding.ts',
+    text: 'const hasEnded = says.has(slot.life) || this.#isUnchanged(slot.key, seen);',
+    by: 'const hasEnded = true;',
+    plan: 'local storage',
+  },
+  {
+    name: 'a slot removed before it is copied',
+    file: 'stores/local-storage/folding.ts',
+    text: 'this.#storage().setItem(own, encode(join(this.#find(own, source), other, source, this.#compare)));',
+    by: '',
+    plan: 'local storage',
+  },
+  {
+    name: 'a key of localStorage written without a join',
+    file: 'stores/local-storage/store.ts',
+    text: 'const next = join(before, incoming, source, this.compare);\n      stands.set(source, next);',
+    by: 'const next = incoming;\n      stands.set(source, next);',
+    plan: 'local storage',
   },
 ];

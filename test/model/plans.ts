@@ -52,12 +52,18 @@ const applying = written(
   'read apply reset apply | read apply',
 );
 
-const hasty = written('read reset record | read clear').map(({ programs }) => ({ programs, awaits: false }));
+const hasty = [
+  ...written('read record record tire record', 'read record record tire fence record'),
+  ...inHaste('read reset record | read clear'),
+];
 
 export const plans: readonly Plan[] = [
-  plan(opaqueFeed, 'auto', (feed) => records(feed, true, false), { budgets: twice }),
+  plan(opaqueFeed, 'auto', (feed) => records(feed, true, false), {
+    budgets: twice,
+    first: [...recording, ...inHaste('reset record | read clear')],
+  }),
   plan(numberedFeed, 'auto', (feed) => records(feed, false, false)),
-  // Nobody waits for the end of a reset: so many schedules that nothing else may happen beside it.
+  // Nobody waits for the end of a reset, or waits until a store that hangs is given up: too much for anything else beside it.
   plan(numberedFeed, 'auto', (feed) => records(feed, true, false), { label: 'in haste', budgets: calm, first: hasty }),
   plan(numberedFeed, 'auto', (feed) => records(feed, false, false), { label: 'in haste', budgets: calm, first: hasty }),
   plan(numberedFeed, 'manual', (feed) => records(feed, true, false), { passing: false }),
@@ -69,9 +75,14 @@ export const plans: readonly Plan[] = [
 ];
 
 /** Programs of tabs, as a person writes them. */
-function written(...all: readonly string[]): Pick<Case, 'programs' | 'awaits'>[] {
+function written(...all: readonly string[]): First[] {
   const parsed = (text: string): Program[] => text.split(' | ').map((tab) => tab.split(' ') as unknown as Program);
   return all.map((text) => ({ programs: parsed(text), awaits: true }));
+}
+
+/** The same, where nobody waits for the end of a read or a reset. */
+function inHaste(...all: readonly string[]): First[] {
+  return written(...all).map(({ programs }) => ({ programs, awaits: false }));
 }
 
 function plan<S>(

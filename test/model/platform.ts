@@ -7,9 +7,15 @@ export class Platform {
   readonly #salt: number;
   #drawn = 0;
 
-  /** @param salt from 0 to 15; no two tabs of one run have the same, nor two lives of one tab */
-  constructor(salt: number) {
+  readonly #globals: Readonly<Record<string, unknown>>;
+
+  /**
+   * @param salt from 0 to 15; no two tabs of one run have the same, nor two lives of one tab
+   * @param globals what else is found
+   */
+  constructor(salt: number, globals: Readonly<Record<string, unknown>> = {}) {
     this.#salt = salt;
+    this.#globals = globals;
   }
 
   /** The next number from 0 up to 1; the lower of two tabs draws the lower ones. */
@@ -59,8 +65,8 @@ export class Platform {
   }
 
   #install(): () => void {
-    const random = Math.random;
     const own: Record<string, unknown> = {
+      ...this.#globals,
       setTimeout: (come: () => void, ms = 0) => {
         const timer = new Timer(this.clock + ms, come);
         this.#timers.add(timer);
@@ -69,18 +75,31 @@ export class Platform {
       clearTimeout: (timer: Timer | undefined) => timer && this.#timers.delete(timer),
       document: { hidden: false },
       addEventListener: (name: string, listener: (event: unknown) => void) => this.#listeners.set(name, listener),
+      crypto: { getRandomValues: (values: Uint32Array) => values.map(() => this.random() * 2 ** 32) },
     };
-    const before = new Map(Object.keys(own).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)]));
-    Object.assign(globalThis, own);
-    Math.random = () => this.random();
+    const undo = [
+      replace(globalThis, own),
+      replace(Math, { random: () => this.random() }),
+      replace(Date, { now: () => this.clock }),
+      replace(performance, { now: () => this.clock }),
+    ];
     return () => {
-      Math.random = random;
-      for (const [name, descriptor] of before) {
-        if (descriptor) Object.defineProperty(globalThis, name, descriptor);
-        else Reflect.deleteProperty(globalThis, name);
-      }
+      for (const each of undo) each();
     };
   }
+}
+
+/** @returns a function that puts back what was there */
+function replace(target: object, own: Readonly<Record<string, unknown>>): () => void {
+  const before = Object.keys(own).map((name) => [name, Object.getOwnPropertyDescriptor(target, name)] as const);
+  for (const [name, value] of Object.entries(own))
+    Object.defineProperty(target, name, { value, configurable: true, writable: true, enumerable: true });
+  return () => {
+    for (const [name, descriptor] of before) {
+      if (descriptor) Object.defineProperty(target, name, descriptor);
+      else Reflect.deleteProperty(target, name);
+    }
+  };
 }
 
 class Timer {

@@ -230,7 +230,7 @@ export class Tab {
       if (wasVoid) return claim(outcome === 'fenced', `what is void is told so, not '${outcome}'`);
       if (outcome === 'fenced') {
         const now = this.#tracker.status(source).epoch;
-        return claim(resetting || now > epoch, `what is fenced was reset: ${epoch} to ${now}`);
+        return claim(resetting || this.#resetting > 0 || now > epoch, `what is fenced was reset: ${epoch} to ${now}`);
       }
       owes();
       if (outcome === 'committed') this.#rely(epoch, event.place, 'a record was told');

@@ -13,9 +13,12 @@ import { Found } from './explore.ts';
 import { Platform } from './platform.ts';
 import { Violation, claim, numberedFeed, source } from './values.ts';
 
-export type Deed = 'commit' | 'get' | 'hide' | 'wake' | 'crash' | 'close' | 'later';
+type Deed = 'commit' | 'repeat' | 'get' | 'hide' | 'wake' | 'crash' | 'close' | 'later';
 
+/** What all programs are made of; 'repeat', which commits the first place once more, is part of one of them alone. */
 const deeds: readonly Deed[] = ['commit', 'get', 'hide', 'wake', 'crash', 'close', 'later'];
+/** When a run begins: a tab that says that it lived at 0 says that it has ended. */
+const startMs = 1_000_000;
 const laterMs = 2100;
 
 /** The keys of an origin, and who holds which lock. */
@@ -60,7 +63,7 @@ class StoreTab {
     this.#origin = origin;
     this.#index = index;
     this.seen = new Map(origin.stored);
-    this.#platform = this.#own();
+    this.#platform = this.#own(startMs);
     this.#store = this.#open();
   }
 
@@ -83,11 +86,20 @@ class StoreTab {
 
   #do(deed: Deed): void {
     const place = this.#place + 1;
-    const checkpoint = { epoch: 0, rank: place, offset: numberedFeed.offset(place), committedAt: 0 };
+    const at = (rank: number): Checkpoint => ({
+      epoch: 0,
+      rank,
+      offset: numberedFeed.offset(rank),
+      committedAt: 0,
+    });
+    const checkpoint = at(place);
     const store = this.#store;
     switch (deed) {
       case 'commit':
         void store.commit(new Map([[source, checkpoint]])).then((stands) => this.#saw(stands.get(source), place));
+        return;
+      case 'repeat':
+        void store.commit(new Map([[source, at(1)]])).then((stands) => this.#saw(stands.get(source), this.#place));
         return;
       case 'get':
         void store.get(source).then((stands) => this.#saw(stands, this.#place));
@@ -113,7 +125,7 @@ class StoreTab {
         this.#place = 0;
         this.#isOpen = true;
         this.#isAway = false;
-        this.#platform = this.#own();
+        this.#platform = this.#own(this.#platform.clock);
         this.#store = this.#open();
     }
   }
@@ -139,7 +151,7 @@ class StoreTab {
     return new LocalStorageOffsetStore({ storage });
   }
 
-  #own(): Platform {
+  #own(clock: number): Platform {
     const { held } = this.#origin;
     const own = this.#locks;
     const request = async (name: string, hold: () => Promise<void>): Promise<void> => {
@@ -149,10 +161,12 @@ class StoreTab {
       held.delete(name);
     };
     const query = async (): Promise<{ held: { name: string }[] }> => ({ held: Array.from(held, (name) => ({ name })) });
-    return new Platform(this.#index * 4 + this.#life, {
+    const platform = new Platform(this.#index * 4 + this.#life, {
       navigator: { locks: { request, query } },
       BroadcastChannel: undefined,
     });
+    platform.clock = clock;
+    return platform;
   }
 }
 
@@ -233,6 +247,7 @@ async function act(origin: Origin, tab: StoreTab, deed: Deed): Promise<void> {
 export async function allOrders(operations: number, until = Infinity): Promise<Orders> {
   const tally: Orders = { programs: 0, schedules: 0 };
   const first: (readonly Deed[])[][] = [
+    [['commit', 'commit', 'repeat'], ['get']],
     [
       ['commit', 'commit', 'commit', 'crash'],
       ['get', 'commit'],

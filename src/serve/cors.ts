@@ -54,7 +54,8 @@ export class Cors {
 
   #allowed(from: string | null): string | undefined {
     const { origin = '*' } = this.#options;
-    if (from === null) return undefined;
+    // An origin is ASCII; anything else cannot stand in the answer's headers.
+    if (from === null || /[^!-~]/.test(from)) return undefined;
     const isNamed = typeof origin === 'function' ? origin(from) : [origin].flat().includes(from);
     return isNamed ? from : undefined;
   }

@@ -130,7 +130,9 @@ class Server<T, E extends FeedEvent<T>> {
   }
 
   async #open(request: FeedRequest, headers: Headers): Promise<Response> {
-    const url = new URL(request.url, 'http://localhost');
+    const url = urlOf(request);
+    // A server of Node hands on any path that a client sends, '//' too.
+    if (!url) return text(400, `${quote(request.url)} is no URL.`, headers);
     let connection: Connection<T, E> | undefined;
     try {
       const place = this.#placeOf(request, url);
@@ -224,6 +226,14 @@ class Server<T, E extends FeedEvent<T>> {
   #tell(error: unknown): void {
     const { onError = console.error } = this.#options;
     onError(error);
+  }
+}
+
+function urlOf({ url }: FeedRequest): URL | undefined {
+  try {
+    return new URL(url, 'http://localhost');
+  } catch {
+    return undefined;
   }
 }
 

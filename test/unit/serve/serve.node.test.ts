@@ -96,6 +96,21 @@ describe('a served log', () => {
     expect((await ask(serve(filled(1).feed), {}, '/orders', 'DELETE')).status).toBe(405);
   });
 
+  test('is told that a path like // is no URL, and does not end the server', async () => {
+    const { url } = await listen(serve(filled(1).feed));
+    for (const path of ['//', '///', 'http://[']) {
+      const asked = await promisify(execFile)('curl', ['-s', '--path-as-is', '--request-target', path, url]);
+      expect(asked.stdout).toBe(`"${path}" is no URL.\n`);
+    }
+  });
+
+  test('from an origin that is none is not allowed by a function either', async () => {
+    const headers = { get: (name: string) => (name === 'origin' ? 'https://ü\u2028' : null) };
+    const handler = serve(filled(1).feed, { cors: { origin: () => true } });
+    const response = await handler({ method: 'OPTIONS', url: '/orders', headers });
+    expect([response.status, response.headers.get('access-control-allow-origin')]).toEqual([204, null]);
+  });
+
   test('sends heartbeats while nothing happens', async () => {
     const text = await textUntil(await ask(serve(filled(1).feed, { heartbeatMs: 10 })), 'data: 1\n\n:\n\n:\n\n');
     expect(text).toContain('data: 1\n\n:\n\n:\n\n');

@@ -23,5 +23,10 @@ export function decode(text: string, source: string, where: string): Checkpoint 
   } catch (cause) {
     throw unreadable(text, source, where, { cause });
   }
-  return asCheckpoint(value, source, where);
+  const found = asCheckpoint(value, source, where);
+  // Text that has lost its offset stands for no tombstone, and '' is no number, whatever BigInt says.
+  const { offset } = found;
+  const isLost = offset?.kind === 'sequence' ? !text.includes(`"${offset.value}"`) : !('offset' in Object(value));
+  if (isLost) throw unreadable(value, source, where);
+  return found;
 }

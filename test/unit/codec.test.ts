@@ -41,6 +41,11 @@ describe('a checkpoint as text', () => {
     ],
     ['an unknown kind', '{"json":{"epoch":0,"rank":1,"offset":{"kind":"x"},"committedAt":2}}'],
     ['a bad number', '{"json":{"offset":{"value":"x"}},"meta":{"values":{"offset.value":["bigint"]}}}'],
+    ['a checkpoint that has lost its offset, which is no tombstone', '{"json":{"epoch":0,"rank":1,"committedAt":2}}'],
+    [
+      'a sequence that has lost its digits, which is not 0',
+      '{"json":{"epoch":0,"rank":1,"offset":{"kind":"sequence","value":""},"committedAt":2},"meta":{"values":{"offset.value":["bigint"]}}}',
+    ],
     ['a reach for the prototype', '{"json":{"__proto__":{}},"meta":{"values":{"__proto__.x":["Date"]}}}'],
   ])('is refused where it is %s, with an error that names the source and the place', (_, text) => {
     let thrown: unknown;

@@ -66,6 +66,10 @@ function withoutBigint(_key: string, value: unknown): unknown {
 
 function revive(key: string, value: { readonly kind?: unknown; readonly value: string }): unknown {
   if (key !== 'offset') return value;
-  if (value.kind === 'sequence') return { kind: value.kind, value: BigInt(value.value) };
+  if (value.kind === 'sequence') {
+    const number = BigInt(value.value);
+    // It takes '' for 0. What is not as it was written is left as it is, and then is no offset.
+    return String(number) === value.value ? { kind: value.kind, value: number } : value;
+  }
   return value.kind === 'timestamp' ? { kind: value.kind, value: new Date(value.value) } : value;
 }

@@ -305,7 +305,7 @@ const transientCodes: ReadonlySet<number> = new Set([5, 6, 15]);
 function isTransient(error: unknown): boolean {
   const { code, errcode, errno, message } = Object(error) as Record<string, unknown>;
   if (/^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(String(code))) return true;
-  // better-sqlite3 refuses to write while a row of the same connection is being iterated.
-  if (/connection is busy executing a query/.test(String(message))) return true;
+  // better-sqlite3 refuses to write while a row of the same connection is being iterated. Deno's `exec` gives no number.
+  if (/connection is busy executing a query|^database( table)? is locked/.test(String(message))) return true;
   return [errcode, errno].some((each) => typeof each === 'number' && transientCodes.has(each & 0xff));
 }

@@ -3,8 +3,15 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { sleep } from '../../../src/resume/sleep.ts';
 import { swift } from './feeds.ts';
 
-beforeEach(() => void vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] }));
-afterEach(() => void vi.useRealTimers());
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'] });
+  // On a busy machine the reader would rest for a real turn now and then, while the clock of the test runs on.
+  vi.spyOn(performance, 'now').mockReturnValue(0);
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
 
 const hour = 3_600_000;
 

@@ -67,7 +67,8 @@ describe('a real server', () => {
     });
     const { data, committed } = await read(url);
     expect(data).toEqual(['1', '2', '3', '4', '5', '6', '7', '8', '9']);
-    expect(ids).toEqual(['', '3', '6', '9']);
+    // Where a connection breaks, Bun drops what it has not handed out yet, and asks for it again.
+    expect([...new Set(ids)]).toEqual(['', '3', '6', '9']);
     expect(committed).toEqual(Offset.custom('9'));
   });
 

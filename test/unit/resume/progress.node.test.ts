@@ -11,9 +11,9 @@ import {
   sse,
 } from 'tidemark';
 import { SqliteOffsetStore } from 'tidemark/sqlite';
-import Database from 'better-sqlite3';
 import { afterEach, expect, test } from 'vitest';
 import { serveHttp } from '../feeds/http-server.ts';
+import { openMemory } from '../stores/sqlite-engines.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -91,7 +91,7 @@ test.each([{}, { offset: Offset.sequence }])(
 
 test('a batch is caught up with once it is stored', async () => {
   const url = await telling(20);
-  const tracker = new OffsetTracker(new SqliteOffsetStore(new Database(':memory:')));
+  const tracker = new OffsetTracker(new SqliteOffsetStore(openMemory()));
   const stop = new AbortController();
   const reading = resume(tracker, 'orders', sse(url, { head: 'x-head' }), {
     signal: stop.signal,

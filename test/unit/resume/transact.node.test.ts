@@ -1,4 +1,4 @@
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { expect, expectTypeOf, test } from 'vitest';
 import {
   type Feed,
@@ -11,6 +11,7 @@ import {
   resume,
 } from '../../../src/index.ts';
 import { SqliteOffsetStore } from '../../../src/stores/sqlite.ts';
+import { openMemory, query } from '../stores/sqlite-engines.ts';
 import { at, numbers, pushed, swift, turn } from './feeds.ts';
 
 const last = 30;
@@ -99,7 +100,7 @@ for (const size of [1, 7]) {
         },
       });
     await Promise.all([run(tracker, size), run(other, 5)]);
-    const applied = db.prepare('SELECT n FROM done ORDER BY n').pluck().all();
+    const applied = query(db, 'SELECT n FROM done ORDER BY n').map(({ n }) => n);
     expect(applied).toEqual(Array.from({ length: last }, (_, i) => i + 1));
     expect(sum()).toEqual(wanted);
   });
@@ -223,7 +224,7 @@ test('a reset in the middle voids what is in hand, and reading goes on where it 
   await expect.poll(sum).toEqual(6 + 9);
   stop.abort();
   await done;
-  expect(db.prepare('SELECT n FROM done').pluck().all()).toEqual([1, 2, 3, 2, 3, 4]);
+  expect(query(db, 'SELECT n FROM done').map(({ n }) => n)).toEqual([1, 2, 3, 2, 3, 4]);
 });
 
 test('another reader that fences ends the reading, which applies nothing more', async () => {
@@ -381,12 +382,12 @@ function slowly(count: number): Feed<number> {
 }
 
 function open() {
-  const db = new Database(':memory:');
+  const db = openMemory();
   db.exec('CREATE TABLE total (value INTEGER); INSERT INTO total VALUES (0); CREATE TABLE done (n INTEGER)');
   const store = new SqliteOffsetStore(db);
   const tracker = new OffsetTracker(store);
   const other = new OffsetTracker(new SqliteOffsetStore(db));
-  const sum = (): unknown => db.prepare('SELECT value FROM total').pluck().get();
+  const sum = (): unknown => query(db, 'SELECT value FROM total')[0]?.value;
   return { db, store, tracker, other, sum };
 }
 

@@ -8,6 +8,9 @@ afterEach(() => void vi.unstubAllGlobals());
 
 const isBare = () => Object.keys(globalThis).every((name) => !name.startsWith('IDB') && name !== 'indexedDB');
 
+// Deno has a localStorage that outlives the process: a page that is left leaves its place there.
+afterEach(() => globalThis.localStorage?.clear());
+
 describe('where there is no IndexedDB, as in Node', () => {
   test.each([
     ['get', (store: IndexedDBOffsetStore) => store.get('orders')],

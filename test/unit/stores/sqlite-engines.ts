@@ -1,3 +1,4 @@
+import type Better from 'better-sqlite3';
 import type { SqliteDatabase } from '../../../src/stores/sqlite.ts';
 
 export interface Connection extends SqliteDatabase {
@@ -13,7 +14,9 @@ export interface Engine {
 type Constructor = new (path: string, options?: { timeout?: number }) => Connection;
 
 /** The engines that this runtime has: a native module that was built for another one cannot be loaded. */
-export async function findEngines(): Promise<Engine[]> {
+export const engines = await findEngines();
+
+async function findEngines(): Promise<Engine[]> {
   const found = await Promise.all([
     load('better-sqlite3').then(({ default: Database }) => Database),
     load('node:sqlite').then(({ DatabaseSync }) => DatabaseSync),
@@ -21,6 +24,13 @@ export async function findEngines(): Promise<Engine[]> {
   ]);
   const names = ['better-sqlite3', 'node:sqlite', 'bun:sqlite'];
   return found.flatMap((Database, i) => (Database && opens(Database) ? [engine(names[i] ?? '', Database)] : []));
+}
+
+/** A database in memory of any engine there is. The types are better-sqlite3's; what tests call is the same in all. */
+export function openMemory(): Better.Database {
+  const [any] = engines;
+  if (any === undefined) throw new Error('this runtime has no SQLite: npm install builds better-sqlite3');
+  return any.open(':memory:') as Connection & Better.Database;
 }
 
 function opens(Database: Constructor): boolean {

@@ -5,7 +5,7 @@ import type Better from 'better-sqlite3';
 import { afterAll, afterEach, describe, expect, expectTypeOf, it } from 'vitest';
 import { type Checkpoint, Offset, type OffsetStore } from '../../../src/index.ts';
 import { SqliteOffsetStore } from '../../../src/stores/sqlite.ts';
-import { type Connection, type Engine, findEngines, query } from './sqlite-engines.ts';
+import { type Connection, type Engine, engines, query } from './sqlite-engines.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'tidemark-sqlite-'));
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -22,7 +22,7 @@ const at = (n: number, epoch = 0): Checkpoint => ({ epoch, rank: n, offset: Offs
 const commit = (store: OffsetStore, n: number, source = 'orders') => store.commit(new Map([[source, at(n)]]));
 const first = (n: number) => ({ expected: undefined, next: at(n) });
 
-describe.each(await findEngines())('with $name', (engine: Engine) => {
+describe.each(engines)('with $name', (engine: Engine) => {
   const open = (path: string, busyTimeoutMs?: number): Connection => {
     const db = engine.open(path, busyTimeoutMs);
     opened.push(db);

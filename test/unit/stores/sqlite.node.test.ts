@@ -8,9 +8,8 @@ import { type Checkpoint, Offset, type OffsetStore, join as joinCheckpoints } fr
 import { SqliteOffsetStore, sqliteMigration } from '../../../src/stores/sqlite.ts';
 import { testOffsetStore, testTransact } from '../../../src/testing/index.ts';
 import { checkpoints } from '../arbitraries.ts';
-import { type Connection, type Engine, findEngines, query } from './sqlite-engines.ts';
+import { type Connection, type Engine, engines, query } from './sqlite-engines.ts';
 
-const engines = await findEngines();
 const folder = await mkdtemp(join(tmpdir(), 'tidemark-sqlite-'));
 afterAll(() => rm(folder, { recursive: true, force: true }));
 

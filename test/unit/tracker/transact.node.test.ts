@@ -1,4 +1,4 @@
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { expect, expectTypeOf, test } from 'vitest';
 import {
   InMemoryOffsetStore,
@@ -11,6 +11,7 @@ import {
   UnsupportedError,
 } from '../../../src/index.ts';
 import { SqliteOffsetStore } from '../../../src/stores/sqlite.ts';
+import { openMemory, query } from '../stores/sqlite-engines.ts';
 
 const { sequence, custom } = Offset;
 
@@ -257,7 +258,7 @@ test('offsets of another kind are refused, and so is what is no offset', async (
 });
 
 test('what comes after the offset is typed by the store', async () => {
-  const tracker = new OffsetTracker(new SqliteOffsetStore(new Database(':memory:')));
+  const tracker = new OffsetTracker(new SqliteOffsetStore(openMemory()));
   const reading = await tracker.read('orders');
   expectTypeOf(reading.transact).parameter(1).parameter(0).toEqualTypeOf<Database.Database>();
   expect(await reading.transact(sequence(1), (db) => db.exec('CREATE TABLE t (n)'))).toEqual('applied');
@@ -272,10 +273,10 @@ function open(engine: 'memory' | 'sqlite', strategy: 'auto' | 'manual' = 'auto')
     const add = (n: number) => () => void (total += n);
     return { tracker, other: new OffsetTracker(store), add, sum: () => total };
   }
-  const db = new Database(':memory:');
+  const db = openMemory();
   db.exec('CREATE TABLE total (value INTEGER); INSERT INTO total VALUES (0)');
   const add = (n: number) => () => void db.prepare('UPDATE total SET value = value + ?').run(n);
-  const sum = (): unknown => db.prepare('SELECT value FROM total').pluck().get();
+  const sum = (): unknown => query(db, 'SELECT value FROM total')[0]?.value;
   const tracker = new OffsetTracker(new SqliteOffsetStore(db), { strategy });
   return { tracker, other: new OffsetTracker(new SqliteOffsetStore(db)), add, sum };
 }

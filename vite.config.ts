@@ -51,7 +51,7 @@ type TestProject = NonNullable<TestProjectInlineConfiguration['test']> & {
 // One after another, by groupOrder: each has the whole machine, so that no browser starves beside another.
 async function projects(): Promise<TestProjectInlineConfiguration[]> {
   return [
-    { name: 'node', include: unit, exclude: [inBrowsersOnly] },
+    { name: 'node', include: [...unit, 'test/fuzz/**/*.test.ts'], exclude: [inBrowsersOnly] },
     ...(await browsers()),
     ...(await react18()),
     { name: 'model', include: ['test/model/**/*.test.ts'] },

@@ -1,6 +1,6 @@
 // What takes too long for every change: every schedule of small programs of the model check, with and without faults put into
-// the sources, 100,000 longer schedules of the model, the tests with real tabs and kills more often each, and a
-// minute of chaos in each browser from ten seeds.
+// the sources, 100,000 longer schedules, a million inputs for each target of the fuzzing, all tests under every runtime, the
+// tests with real tabs and kills more often each, and a minute of chaos in each browser from ten seeds.
 import { spawnSync } from 'node:child_process';
 
 const more = {
@@ -14,7 +14,8 @@ const more = {
 };
 
 let failed = false;
-for (const script of ['model', 'model:mutations', 'schedules', 'test:crash', 'test:tabs', 'test:e2e']) {
+const scripts = ['model', 'model:mutations', 'schedules', 'fuzz', 'test:runtimes', 'test:crash', 'test:tabs', 'test:e2e'];
+for (const script of scripts) {
   const { status } = spawnSync('npm', ['run', '--silent', script], {
     stdio: 'inherit',
     env: { ...more, ...process.env },

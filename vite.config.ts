@@ -33,7 +33,7 @@ export default defineConfig(async ({ mode }): Promise<ViteUserConfig> => ({
 }));
 
 /** The package under its own name, from its sources: neither the demo nor a test needs a build. */
-function sources() {
+export function sources() {
   return Object.entries(manifest.exports).flatMap(([subpath, target]) => {
     if (typeof target === 'string') return [];
     const file = target.default.replace('./dist/', './src/').replace(/\.js$/, '.ts');

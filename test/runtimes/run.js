@@ -4,9 +4,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { cache, findRuntime } from './find.js';
 
 const root = join(import.meta.dirname, '../..');
-const cache = join(root, 'node_modules/.cache/runtimes');
 const full = process.env.FULL === '1';
 const wanted = process.env.RUNTIMES?.split(' ');
 const shell = process.platform === 'win32';
@@ -36,38 +36,16 @@ run('edge', process.execPath, [], ['runtimes'], []);
 for (const { pack, bin, args, projects } of runtimes) {
   if (wanted ? !wanted.includes(pack) && !wanted.includes(bin) : pack === `node@${process.versions.node.split('.')[0]}`)
     continue;
-  const path = find(pack, bin);
-  if (path) run(pack, path, args, projects, full ? ['test/unit', 'test/runtimes'] : [...chosen, 'test/runtimes']);
+  const path = findRuntime(pack, bin);
+  if (!path) {
+    process.exitCode = 1;
+    summary.push(`FAILED ${pack}: npm installed no ${bin} that runs here`);
+  } else run(pack, path, args, projects, full ? ['test/unit', 'test/runtimes'] : [...chosen, 'test/runtimes']);
 }
 console.log(summary.join('\n'));
 if (process.env.TEST_RESULTS) {
   mkdirSync(dirname(process.env.TEST_RESULTS), { recursive: true });
   writeFileSync(process.env.TEST_RESULTS, JSON.stringify(counted));
-}
-
-/**
- * Installs a runtime, where it is not there yet. @returns the path of its program
- * @param {string} pack
- * @param {string} bin
- */
-function find(pack, bin) {
-  const folder = join(cache, pack);
-  const path = join(folder, 'node_modules/.bin', shell ? `${bin}.cmd` : bin);
-  if (!existsSync(path)) {
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, 'package.json'), '{ "private": true }');
-    const options = ['--prefix', folder, '--no-audit', '--no-fund', '--no-save', '--loglevel', 'error'];
-    // What `npm run` sets for this package is not meant for that folder.
-    const env = Object.fromEntries(
-      Object.entries(process.env).filter(([name]) => !/^npm_(package|lifecycle)/.test(name)),
-    );
-    spawnSync('npm', ['install', ...options, pack], { cwd: folder, stdio: 'inherit', shell, env });
-  }
-  if (spawnSync(path, ['--version'], { shell }).status === 0) return path;
-  process.exitCode = 1;
-  rmSync(folder, { recursive: true, force: true });
-  summary.push(`FAILED ${pack}: npm installed no ${bin} that runs here`);
-  return undefined;
 }
 
 /**

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+import { sources } from '../../vite.config.ts';
+
+/** The tests of project node that need no hour, as the one project that Stryker's runner takes. */
+export default defineConfig({
+  resolve: { alias: sources() },
+  test: {
+    include: (process.env.MUTATION_TESTS ?? 'test/unit/**/*.test.ts').split(' '),
+    exclude: ['**/*.browser.test.ts', '**/types*.test.ts', '**/model*.test.ts'],
+    testTimeout: 20_000,
+  },
+});

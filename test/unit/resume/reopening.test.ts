@@ -203,6 +203,20 @@ describe('a feed whose events have expired', () => {
     },
   );
 
+  test('goes on each time where events come between two expiries', async () => {
+    let openings = 0;
+    const feed: Feed<number> = async function* () {
+      openings++;
+      if (openings % 2 === 1 && openings < 8) throw new FeedExpiredError('gone');
+      yield at(openings);
+      return openings > 8 ? 'end' : undefined;
+    };
+    const seen: number[] = [];
+    const options = { onExpired: 'earliest', ...swift } as const;
+    for await (const { data } of resume(new OffsetTracker(behind()), 'orders', feed, options)) seen.push(data);
+    expect(seen).toEqual([2, 4, 6, 8, 9]);
+  });
+
   test('ends the loop with what the callback throws', async () => {
     const mistake = new Error('no snapshot');
     const onExpired = () => Promise.reject(mistake);

@@ -47,6 +47,37 @@ test('what another tab tells counts, also where both have made the list of lives
   await Promise.all(stores.map((store) => store.close()));
 });
 
+test('a commit under way writes nothing to a life that ends meanwhile, whenever that is', async () => {
+  const writes: string[] = [];
+  const kept = new Map<string, string>();
+  const storage = {
+    get length() {
+      return kept.size;
+    },
+    key: (index: number) => [...kept.keys()][index] ?? null,
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, value: string) => {
+      kept.set(key, value);
+      if (key.endsWith('/"orders"')) writes.push(key);
+    },
+    removeItem: (key: string) => void kept.delete(key),
+  };
+  const store = new LocalStorageOffsetStore({ storage });
+  for (let turns = 0; turns < 12; turns++) {
+    await store.commit(oneOf('orders', 2 * turns + 1));
+    const life = writes.at(-1);
+    const commit = store.commit(oneOf('orders', 2 * turns + 2));
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    store.suspend();
+    writes.length = 0;
+    await commit;
+    expect([turns, writes.includes(String(life))]).toEqual([turns, false]);
+    expect((await store.get('orders'))?.rank).toBe(2 * turns + 2);
+    store.wake();
+  }
+  await store.close();
+});
+
 /** Two tabs that start before anything is stored, and see nothing of each other until it is passed on. */
 function twoTabs() {
   const browser = new Browser(mulberry32(1), undefined);

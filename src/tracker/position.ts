@@ -373,7 +373,6 @@ export class Position {
       this.#head !== undefined &&
       (committed === undefined ||
         !this.known ||
-        committed.epoch < this.epoch ||
         compareInEpoch(this.#head, this.#headRank, committed.offset, committed.rank, this.source, this.#compare) > 0);
   }
 }

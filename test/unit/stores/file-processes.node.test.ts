@@ -11,6 +11,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { LockError } from '../../../src/errors.ts';
 import { Offset } from '../../../src/offset.ts';
 import { FileLock } from '../../../src/stores/file/lock.ts';
+import { isDead, newOwner } from '../../../src/stores/file/owner.ts';
 import { FileOffsetStore } from '../../../src/stores/file/store.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'tidemark-processes-'));
@@ -22,6 +23,22 @@ beforeAll(async () => {
   await bundle.close();
 });
 afterAll(() => rm(folder, { recursive: true }));
+
+// Elsewhere there is no /proc to tell by.
+it.runIf(process.platform === 'linux')(
+  'a process that was given the id of one that has ended is not taken for it',
+  async () => {
+    const other = (pid: number, started: string) =>
+      newOwner().then((me) => me.replace(/^\d+-[\w.]+/, `${pid}-${started}`));
+    expect(await isDead(await newOwner())).toBe(undefined);
+    expect(await isDead(await other(process.ppid, '00000000.1'))).toBe(true);
+    const started = /^\d+-([\w.]+)-/.exec(await newOwner())?.[1] ?? '';
+    expect(started).toMatch(/^\w{8}\.\d+$/);
+    expect(await isDead(await other(process.pid, started))).toBe(undefined);
+    expect(await isDead(await other(2 ** 22 + 1, started))).toBe(true);
+    expect(await isDead('not-a-name')).toBe(false);
+  },
+);
 
 let next = 0;
 async function newFile(): Promise<string> {

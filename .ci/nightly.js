@@ -14,7 +14,16 @@ const more = {
 };
 
 let failed = false;
-const scripts = ['model', 'model:mutations', 'schedules', 'fuzz', 'test:runtimes', 'test:crash', 'test:tabs', 'test:e2e'];
+const scripts = [
+  'model',
+  'model:mutations',
+  'schedules',
+  'fuzz',
+  'test:runtimes',
+  'test:crash',
+  'test:tabs',
+  'test:e2e',
+];
 for (const script of scripts) {
   const { status } = spawnSync('npm', ['run', '--silent', script], {
     stdio: 'inherit',

@@ -9,7 +9,7 @@ import { mulberry32 } from '../random.ts';
 
 declare const tidemarkDemo: TidemarkDemo;
 
-const reloads = process.env.FULL ? 20 : 5;
+const reloads = process.env.FULL ? 20 : 4;
 const drops = reloads;
 const configFile = join(import.meta.dirname, '../../vite.config.ts');
 const quiet = { configFile, mode: 'production', logLevel: 'error' } as const;

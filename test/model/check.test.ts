@@ -8,14 +8,14 @@ import { enumerate, sample } from './programs.ts';
 // What `npm run model` does at length. On a busy machine it stops early, with what is most likely to find something first.
 it.each(plans.map(({ name }) => name))('every schedule of small programs keeps what is promised: %s', async (name) => {
   const lines: string[] = [];
-  const tally = await check({ operations: 3, samples: 0, states: 0, plan: name, ms: 4000 }, (line) => lines.push(line));
+  const tally = await check({ operations: 3, samples: 0, states: 0, plan: name, ms: 3000 }, (line) => lines.push(line));
   console.log(lines[0]);
   expect(tally.programs).toBeGreaterThan(0);
   expect(tally.schedules).toBeGreaterThan(tally.programs);
 });
 
 it('loses nothing of what real localStorage stores wrote, whatever is folded and however late it arrives', async () => {
-  const { programs, schedules } = await allOrders(4, performance.now() + 4000);
+  const { programs, schedules } = await allOrders(4, performance.now() + 3000);
   console.log(`${programs} programs, ${schedules} schedules`);
   expect(schedules).toBeGreaterThan(programs);
 });

@@ -130,10 +130,10 @@ function isAble(before: readonly Act[], act: Act): boolean {
     case 'last':
       return open > 1;
     case 'read':
+      return last !== 'read' && last !== 'fence';
     case 'fence':
-      return last !== 'read' || (act === 'fence' && before.length > 1);
     case 'commit':
-      return last !== 'commit';
+      return last !== act;
     case 'hide':
       return !isAway;
     case 'wake':

@@ -21,14 +21,16 @@ const chosen = readdirSync(join(root, 'test/unit'), { recursive: true, encoding:
 
 const lowest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).engines.node.replace('>=', '');
 const nodes = full ? ['20', lowest, '22', '24', 'latest'] : [lowest, '24', 'latest'];
+/** @type {string[]} */
+const noArgs = [];
 const runtimes = [
-  ...nodes.map((version) => ({ pack: `node@${version}`, bin: 'node', args: [''].slice(1), projects: ['node'] })),
+  ...nodes.map((version) => ({ pack: `node@${version}`, bin: 'node', args: noArgs, projects: ['node'] })),
   { pack: 'bun@1', bin: 'bun', args: ['--bun'], projects: ['node', 'runtimes'] },
   { pack: 'deno@2', bin: 'deno', args: ['run', '--allow-all'], projects: ['node', 'runtimes'] },
 ];
 
 /** What vitest counted, in the form that it has. */
-const counted = { numPassedTests: 0, numFailedTests: 0, testResults: [{}].slice(1) };
+const counted = { numPassedTests: 0, numFailedTests: 0, testResults: /** @type {unknown[]} */ ([]) };
 const summary = [''];
 
 // Every entry in a VM without any global of Node, by the Node that runs this.

@@ -1,9 +1,10 @@
-// Goes through the schedules: `npm run model`. See check.ts for what is covered.
+// Goes through the schedules: `npm run model`. See check.ts for what is covered. The bounds stand in the environment: all programs
+// of MODEL_OPERATIONS operations; MODEL_SAMPLES drawn ones of eight, given up beyond MODEL_STATES states; of the plan MODEL_PLAN.
 import { check } from './check.ts';
 import { Found } from './explore.ts';
 import { allOrders } from './local-storage.ts';
 
-const { MODEL_OPERATIONS = '4', MODEL_SAMPLES = '20', MODEL_STATES = '300000', MODEL_PLAN = '' } = process.env;
+const { MODEL_OPERATIONS = '3', MODEL_SAMPLES = '5', MODEL_STATES = '60000', MODEL_PLAN = '' } = process.env;
 const bound = {
   operations: Number(MODEL_OPERATIONS),
   samples: Number(MODEL_SAMPLES),

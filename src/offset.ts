@@ -219,7 +219,7 @@ export function isOffset(value: unknown): value is Offset {
     case 'custom':
       return typeof inner === 'string';
     default:
-      return value.kind === 'earliest' || value.kind === 'latest';
+      return inner === undefined && (value.kind === 'earliest' || value.kind === 'latest');
   }
 }
 

@@ -39,6 +39,7 @@ describe('a checkpoint as text', () => {
       'a checkpoint without its kinds',
       '{"json":{"epoch":0,"rank":1,"offset":{"kind":"sequence","value":"1"},"committedAt":2}}',
     ],
+    ['a sentinel with a value', '{"json":{"epoch":0,"rank":1,"offset":{"kind":"latest","value":{}},"committedAt":2}}'],
     ['an unknown kind', '{"json":{"epoch":0,"rank":1,"offset":{"kind":"x"},"committedAt":2}}'],
     ['a bad number', '{"json":{"offset":{"value":"x"}},"meta":{"values":{"offset.value":["bigint"]}}}'],
     ['a checkpoint that has lost its offset, which is no tombstone', '{"json":{"epoch":0,"rank":1,"committedAt":2}}'],

@@ -204,7 +204,10 @@ export function asOffset(value: Offset, source: string): Offset {
 /** The same offset as an object of our own: what its maker changes later changes nothing here. */
 export function frozenOffset(offset: Offset): Offset {
   if (offset.kind === 'timestamp') return Object.freeze({ kind: offset.kind, value: new Date(offset.value) });
-  return Object.isFrozen(offset) ? offset : Object.freeze({ ...offset });
+  if (Object.isFrozen(offset)) return offset;
+  // Nothing else that hangs on it: an own `__proto__` is more than superjson takes.
+  const { kind } = offset;
+  return Object.freeze('value' in offset ? { kind, value: offset.value } : { kind }) as Offset;
 }
 
 /** Whether a value, from a caller or from a store, is an offset. */

@@ -325,3 +325,9 @@ function catching(call: () => unknown): unknown {
   }
   return undefined;
 }
+
+it('what hangs on an offset that is read is not kept', () => {
+  const offset: unknown = JSON.parse('{"kind":"custom","value":"x","__proto__":{"polluted":1},"more":2}');
+  const found = asCheckpoint({ epoch: 0, rank: 0, offset, committedAt: 0 }, 'orders', 'a store');
+  expect(Reflect.ownKeys(Object(found.offset))).toEqual(['kind', 'value']);
+});

@@ -104,13 +104,21 @@ export class Committer {
     await this.alone(async () => {});
   }
 
-  /** Runs what writes a source by itself, with nothing of it pending. Rejects with what the work, or the store, does. */
-  async effect<T>(position: Position, work: () => Promise<T>): Promise<T> {
+  /**
+   * Runs what writes a source by itself, with nothing of it pending. Rejects with what the work, or the store, does.
+   * @param failed is told of a failure before whatever comes next is run
+   */
+  async effect<T>(position: Position, work: () => Promise<T>, failed: (error: unknown) => void): Promise<T> {
     try {
       const result = await this.alone(async () => {
-        if (!position.known) await this.#host.start(position);
-        await this.writeNow(position);
-        return work();
+        try {
+          if (!position.known) await this.#host.start(position);
+          await this.writeNow(position);
+          return await work();
+        } catch (error) {
+          failed(error);
+          throw error;
+        }
       });
       this.#retry.worked();
       this.#host.health();
@@ -118,7 +126,7 @@ export class Committer {
       return result;
     } catch (error) {
       // What an effect fails with is no failure of the store's.
-      if (error instanceof OffsetError && /^(storage|lock|serialization)$/.test(error.code)) {
+      if (isOfStore(error)) {
         if (mayPass(error)) this.#host.health(error);
         this.#tell(position, error);
         position.failed(error);
@@ -292,6 +300,11 @@ export class Committer {
     if (onError) guard(() => onError(error, position.source));
     position.tell('error', 'local', error);
   }
+}
+
+/** Whether an error is the store's own, and not that of an effect. */
+export function isOfStore(error: unknown): error is OffsetError {
+  return error instanceof OffsetError && /^(storage|lock|serialization)$/.test(error.code);
 }
 
 /** Whether the same may succeed later by itself. What is no error of ours, like a network error, may pass. */

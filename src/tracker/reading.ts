@@ -2,7 +2,7 @@ import { asyncDispose } from '../async-dispose.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import { FencedError, OffsetError, quote } from '../errors.ts';
 import { type Offset, earliest, equals } from '../offset.ts';
-import { type Committer, answers } from './committer.ts';
+import { type Committer, answers, isOfStore } from './committer.ts';
 import type { Member, Position } from './position.ts';
 import type { Rules } from './rules.ts';
 import type { ReadingState } from './states.ts';
@@ -36,6 +36,8 @@ export class SourceReading implements Reading, Member, Applies {
   #controller: AbortController | undefined;
   /** Effects that are to be applied. */
   #transacting = 0;
+  /** What the store failed with as it applied an effect, and how often it has. */
+  #failure: { readonly count: number; readonly error: unknown } = { count: 0, error: undefined };
 
   constructor(position: Position, host: ReadingHost, isFencing = false) {
     this.position = position;
@@ -120,9 +122,18 @@ export class SourceReading implements Reading, Member, Applies {
   async apply(step: Step): Promise<TransactOutcome> {
     if (this.#end) return this.#refuse('fenced' as const);
     const { committer } = this.#host;
+    const { count } = this.#failure;
+    const work = async (): Promise<TransactOutcome> => {
+      // An effect that jumps over one that failed would make its repeat a duplicate.
+      if (this.#failure.count > count) throw this.#failure.error;
+      return this.#apply(step);
+    };
+    const failed = (error: unknown): void => {
+      if (isOfStore(error) && this.#failure.count === count) this.#failure = { count: count + 1, error };
+    };
     this.#transacting++;
     try {
-      return await committer.effect(this.position, () => this.#apply(step));
+      return await committer.effect(this.position, work, failed);
     } finally {
       this.#transacting--;
     }

@@ -102,8 +102,8 @@ export interface Reading<S extends OffsetStore = OffsetStore> extends AsyncDispo
    * Calls run in the order in which they are made. One whose effect throws stores nothing and rejects with that error; those
    * after it still run. Rejects with UnsupportedError where the store has no transactions, and for opaque offsets without
    * a `compare` unless the reading fences; with InvalidOffsetError for an offset that does not fit; with code 'in-flight'
-   * while tickets are unfinished, 'closed' after `close`, and with what the store fails with: the same call again is safe
-   * then.
+   * while tickets are unfinished, 'closed' after `close`, and with what the store fails with. The calls that were made
+   * meanwhile reject with the same error then, and it is safe to make all of them again, in order.
    * @returns 'applied'; 'duplicate' where the offset is stored already; 'fenced': nothing was done
    * @example
    * await reading.transact(Offset.sequence(42), (db) => db.prepare('UPDATE total SET value = value + 1').run());

@@ -265,6 +265,29 @@ test('what comes after the offset is typed by the store', async () => {
 });
 
 /** Two trackers on the same data, and an effect that adds to a sum beside it. */
+test('what is called behind an effect that the store failed to apply is not applied either', async () => {
+  const store = new InMemoryOffsetStore();
+  const { transact } = store;
+  let failures = 1;
+  store.transact = async (...step) => {
+    if (failures-- > 0) throw new StorageError('the connection was lost', { retryable: true });
+    return transact.apply(store, step);
+  };
+  const reading = await new OffsetTracker(store).read('orders');
+  const applied: number[] = [];
+  const all = () => Promise.allSettled([1, 2, 3].map((n) => reading.transact(sequence(n), () => void applied.push(n))));
+  const failed = await all();
+  expect(failed.map((one) => one.status === 'rejected' && one.reason instanceof StorageError)).toEqual([
+    true,
+    true,
+    true,
+  ]);
+  expect(applied).toEqual([]);
+  const again = await all();
+  expect(again.map((one) => one.status === 'fulfilled' && one.value)).toEqual(['applied', 'applied', 'applied']);
+  expect(applied).toEqual([1, 2, 3]);
+});
+
 function open(engine: 'memory' | 'sqlite', strategy: 'auto' | 'manual' = 'auto') {
   if (engine === 'memory') {
     let total = 0;

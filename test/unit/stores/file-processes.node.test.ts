@@ -210,10 +210,10 @@ describe('several processes on one file', () => {
         add();
       }
       await Promise.all(Array.from(running, (writer) => writer.line()));
+      // Until they have done what this is about, however busy the machine is.
+      while (acknowledged <= 10 || files.size <= 1) await look();
       await Promise.all(Array.from(running, (writer) => writer.kill()));
       await look();
-      expect(acknowledged).toBeGreaterThan(10);
-      expect(files.size).toBeGreaterThan(1);
     },
   );
 

@@ -16,7 +16,8 @@ export class Log extends DurableObject<Env> {
     context.signal.addEventListener('abort', () => this.#readers--);
     return { [Symbol.asyncIterator]: () => items };
   };
-  readonly #read = serve(this.#counted, { heartbeatMs: 50 });
+  // Now and then workerd takes nothing more for a client that is gone, and does not say so.
+  readonly #read = serve(this.#counted, { heartbeatMs: 50, stallTimeoutMs: 5000 });
 
   async fetch(request: Request): Promise<Response> {
     const { pathname, searchParams } = new URL(request.url);

@@ -63,7 +63,6 @@ const impossible: Record<Engine, readonly Fate[]> = {
 
 interface Member {
   readonly tab: Tab;
-  readonly pid: number;
   /** Whether it is there, in one piece, from the first event to the last: one tab is. */
   readonly isWitness: boolean;
 }
@@ -90,7 +89,7 @@ describe.each(wantedEngines())('in %s', (engine) => {
 
   const join = async (name: string, isWitness = false): Promise<Member> => {
     const tab = await browser.newTab(`${site.here}?view=${name}`);
-    return { tab, pid: seesProcesses ? await processOf(browser, tab).catch(() => 0) : 0, isWitness };
+    return { tab, isWitness };
   };
   const stateOf = ({ tab }: Member): Promise<Viewing> => tab.eval(() => window.viewing.state());
 
@@ -151,26 +150,31 @@ describe.each(wantedEngines())('in %s', (engine) => {
     60_000 + deaths * 10_000,
   );
 
-  async function meet(fate: Fate, { tab, pid }: Member): Promise<void> {
+  async function meet(fate: Fate, { tab }: Member): Promise<void> {
+    const findProcess = (): Promise<number> => processOf(browser, tab).catch(() => 0);
     switch (fate) {
       case 'close':
         return tab.close();
-      case 'crash':
+      case 'crash': {
+        const pid = await findProcess();
         if (pid > 0) process.kill(pid, 'SIGKILL');
         else await tab.close();
         return;
+      }
       case 'reload':
         return tab.reload();
       case 'freeze':
         await chromium?.freeze(tab);
         await sleep(1500);
         return chromium?.thaw(tab);
-      case 'stop':
+      case 'stop': {
+        const pid = await findProcess();
         if (pid === 0) return;
         process.kill(pid, 'SIGSTOP');
         await sleep(1500);
         process.kill(pid, 'SIGCONT');
         return;
+      }
       case 'hang':
         return tab.eval(() => {
           for (const until = performance.now() + 2000; performance.now() < until;);

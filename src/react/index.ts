@@ -1,8 +1,9 @@
 import { useCallback, useEffect, useInsertionEffect, useMemo, useRef, useState } from 'react';
-import type { Feed, FeedEvent, FeedFailure, FeedHeartbeat, FeedItem } from '../feeds/feed.ts';
+import type { Feed, FeedEvent, FeedItem } from '../feeds/feed.ts';
 import type { BatchOptions, TransactBatchOptions, TransactOptions, TransactScope } from '../resume/effect-options.ts';
 import type { HandlerOptions } from '../resume/handler.ts';
 import type { FeedState } from '../resume/options.ts';
+import type { EventOf, FeedOf } from '../resume/resume.ts';
 import type { ViewOptions } from '../resume/view-options.ts';
 import type { OffsetStore } from '../store.ts';
 import type { OffsetTracker } from '../tracker/tracker.ts';
@@ -11,9 +12,6 @@ import { type Connection, connecting, type Latest, type Viewed, start } from './
 import { useOf } from './offset.ts';
 
 export { useOffset } from './offset.ts';
-
-type FeedOf<I> = (...args: Parameters<Feed<unknown>>) => AsyncIterable<I, 'end' | void, void>;
-type EventOf<I> = Exclude<I, FeedHeartbeat | FeedFailure>;
 
 /** What {@link useFeed} takes beside the options of `resume`. */
 export interface UseFeedOwnOptions {

@@ -17,8 +17,9 @@ import { Reader } from './reader.ts';
 import type { View, ViewOptions } from './view-options.ts';
 
 /** A feed by what it yields, so that one written where it is used need not name its type. */
-type FeedOf<I> = (...args: Parameters<Feed<unknown>>) => AsyncIterable<I, 'end' | void, void>;
-type EventOf<I> = Exclude<I, FeedHeartbeat | FeedFailure>;
+export type FeedOf<I> = (...args: Parameters<Feed<unknown>>) => AsyncIterable<I, 'end' | void, void>;
+/** What a feed's items are but for heartbeats and failures. */
+export type EventOf<I> = Exclude<I, FeedHeartbeat | FeedFailure>;
 
 /** Options of {@link resume}. */
 export interface ResumeOptions<E = unknown> extends ReaderOptions<E> {

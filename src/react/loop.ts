@@ -2,7 +2,7 @@ import type { Feed, FeedEvent } from '../feeds/feed.ts';
 import type { Offset } from '../offset.ts';
 import type { EffectOptions } from '../resume/effect-options.ts';
 import type { HandlerOptions } from '../resume/handler.ts';
-import type { FeedState, FeedStateDetail } from '../resume/options.ts';
+import type { FeedState, FeedStateDetail, ReaderOptions } from '../resume/options.ts';
 import { resume } from '../resume/resume.ts';
 import type { ViewOptions } from '../resume/view-options.ts';
 import type { OffsetTracker } from '../tracker/tracker.ts';
@@ -72,19 +72,27 @@ export function start(viewed: Viewed, latest: () => Latest, show: (connection: C
 /** The options, of which the functions are looked up as they are called. */
 function forward(latest: () => Latest, viewed: Viewed): Options {
   const { options } = latest();
-  return { ...options, ...following(latest), ...(options.view && viewing(latest, viewed)) } as Options;
+  const onFailed: NonNullable<ReaderOptions<Event>['onFailed']> = (...args) =>
+    latest().options.onFailed?.(...args) ?? 'stop';
+  return {
+    ...options,
+    ...following(latest),
+    // One that a later render gives is heeded, too. With one, a batch that fails is applied an event at a time.
+    ...((options.onFailed || !options.batch) && { onFailed }),
+    ...(options.view && viewing(latest, viewed)),
+  } as Options;
 }
 
 type Callback = (...args: readonly unknown[]) => unknown;
 
 /** Each function among the options, as one that calls the newest of its name. `resume` decides by itself where there is none. */
 function following(latest: () => Latest): Record<string, Callback> {
-  const given = (): Record<string, unknown> => ({ ...latest().options });
-  const functions = Object.entries(given()).filter(([, option]) => typeof option === 'function');
+  const optionOf = (name: string): unknown => Reflect.get(latest().options, name);
+  const functions = Object.entries(latest().options).filter(([, option]) => typeof option === 'function');
   return Object.fromEntries(
     functions.map(([name, first]) => {
       const follow: Callback = (...args) => {
-        const newest = given()[name];
+        const newest = optionOf(name);
         return ((typeof newest === 'function' ? newest : first) as Callback)(...args);
       };
       return [name, follow];

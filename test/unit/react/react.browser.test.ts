@@ -145,6 +145,25 @@ test('a handler that throws ends the reading with `error`, the component stays, 
   expect(view?.error).toBe(undefined);
 });
 
+test('an `onFailed` that only a later render gives decides about failures, too', async () => {
+  const { feed } = counting(10);
+  const tracker = newTracker();
+  const root = newRoot();
+  const seen: number[] = [];
+  let goOn: (() => void) | undefined;
+  const handler = async ({ data }: { readonly data: number }): Promise<void> => {
+    if (data === 3) await new Promise<void>((resolve) => (goOn = resolve));
+    if (data === 3) throw new Error('broken');
+    seen.push(data);
+  };
+  render(root, Read, { tracker, feed, options: { handler } });
+  await expect.poll(() => goOn).toBeDefined();
+  render(root, Read, { tracker, feed, options: { handler, onFailed: () => 'skip' } });
+  goOn?.();
+  await expect.poll(() => seen.at(-1)).toBe(10);
+  expect(seen).toEqual(upTo(10).filter((n) => n !== 3));
+});
+
 test('what cannot be read at all is an `error` too', async () => {
   let view: FeedView | undefined;
   const options = { handler: () => {}, concurrency: 0 };

@@ -36,8 +36,8 @@ export class SourceReading implements Reading, Member, Applies {
   #controller: AbortController | undefined;
   /** Effects that are to be applied. */
   #transacting = 0;
-  /** What the store failed with as it applied an effect, and how often it has. */
-  #failure: { readonly count: number; readonly error: unknown } = { count: 0, error: undefined };
+  /** The store's last failure to apply an effect. */
+  #failure: { readonly error: OffsetError } | undefined;
 
   constructor(position: Position, host: ReadingHost, isFencing = false) {
     this.position = position;
@@ -122,14 +122,14 @@ export class SourceReading implements Reading, Member, Applies {
   async apply(step: Step): Promise<TransactOutcome> {
     if (this.#end) return this.#refuse('fenced' as const);
     const { committer } = this.#host;
-    const { count } = this.#failure;
+    const before = this.#failure;
     const work = async (): Promise<TransactOutcome> => {
       // An effect that jumps over one that failed would make its repeat a duplicate.
-      if (this.#failure.count > count) throw this.#failure.error;
+      if (this.#failure && this.#failure !== before) throw this.#failure.error;
       return this.#apply(step);
     };
     const failed = (error: unknown): void => {
-      if (isOfStore(error) && this.#failure.count === count) this.#failure = { count: count + 1, error };
+      if (isOfStore(error) && this.#failure === before) this.#failure = { error };
     };
     this.#transacting++;
     try {

@@ -62,7 +62,13 @@ async function projects(): Promise<TestProjectInlineConfiguration[]> {
     { name: 'tabs', include: ['test/tabs/**/*.test.ts'], fileParallelism: false, testTimeout: 60_000 },
     { name: 'runtimes', include: ['test/runtimes/**/*.test.ts'] },
     { name: 'crash', include: ['test/crash/**/*.test.ts'], fileParallelism: false },
-    { name: 'e2e', include: ['test/e2e/**/*.test.ts'], fileParallelism: false, testTimeout: 600_000 },
+    {
+      name: 'e2e',
+      include: ['test/e2e/**/*.test.ts'],
+      globalSetup: 'test/e2e/site.ts',
+      fileParallelism: false,
+      testTimeout: 600_000,
+    },
   ].map(({ alias = [], ...test }: TestProject, groupOrder) => ({
     extends: true,
     resolve: { alias: [...alias] },

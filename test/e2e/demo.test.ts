@@ -1,30 +1,23 @@
-import { join } from 'node:path';
-import { type PreviewServer, build, preview } from 'vite';
+import type { PreviewServer } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TidemarkDemo } from '../../demo/main.ts';
 import type { Control } from '../../demo/server/requests.ts';
 import { wantedEngines } from '../browsers/find.js';
 import { type Browser, type Tab, open } from '../browsers/tabs.ts';
 import { mulberry32 } from '../random.ts';
+import { serveSite } from './site.ts';
 
 declare const tidemarkDemo: TidemarkDemo;
 
 const reloads = process.env.FULL ? 20 : 4;
 const drops = reloads;
-const configFile = join(import.meta.dirname, '../../vite.config.ts');
-const quiet = { configFile, mode: 'production', logLevel: 'error' } as const;
 
 let server: PreviewServer;
 let origin: string;
-const serve = async (port: number): Promise<void> => {
-  server = await preview({ ...quiet, preview: { port, strictPort: port !== 0, host: '127.0.0.1' } });
-  const address = server.httpServer.address();
-  origin = `http://localhost:${typeof address === 'object' ? address?.port : ''}`;
+const serve = async (port?: number): Promise<void> => {
+  ({ server, origin } = await serveSite(port));
 };
-beforeAll(async () => {
-  await build(quiet);
-  await serve(0);
-});
+beforeAll(() => serve());
 afterAll(() => server.close());
 
 describe.each(wantedEngines())('the built demo in %s', (engine) => {

@@ -1,5 +1,4 @@
-import { join } from 'node:path';
-import { type PreviewServer, build, preview } from 'vite';
+import type { PreviewServer } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TidemarkDemo } from '../../demo/main.ts';
 import type { FeedStatus } from '../../demo/server/http.ts';
@@ -7,19 +6,14 @@ import type { Control } from '../../demo/server/requests.ts';
 import { findBrowser, wantedEngines } from '../browsers/find.js';
 import { processOf, seesProcesses } from '../browsers/processes.ts';
 import { type Browser, type Tab, open } from '../browsers/tabs.ts';
+import { serveSite } from './site.ts';
 
 declare const tidemarkDemo: TidemarkDemo;
-
-const configFile = join(import.meta.dirname, '../../vite.config.ts');
-const quiet = { configFile, mode: 'production', logLevel: 'error' } as const;
 
 let server: PreviewServer;
 let origin: string;
 beforeAll(async () => {
-  await build(quiet);
-  server = await preview({ ...quiet, preview: { port: 0, host: '127.0.0.1' } });
-  const address = server.httpServer.address();
-  origin = `http://localhost:${typeof address === 'object' ? address?.port : ''}`;
+  ({ server, origin } = await serveSite());
 });
 afterAll(() => server.close());
 

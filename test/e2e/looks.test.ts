@@ -1,19 +1,17 @@
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import type { AxeResults, RunOptions } from 'axe-core';
 import { type Browser, type Page, chromium } from 'playwright';
-import { type PreviewServer, build, preview } from 'vite';
+import type { PreviewServer } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Control } from '../../demo/server/requests.ts';
 import { findBrowser, wantedEngines } from '../browsers/find.js';
+import { serveSite } from './site.ts';
 
 declare const axe: { run(options: RunOptions): Promise<AxeResults> };
 
 /** The least contrast of a text; WCAG asks for 4.5. */
 const leastContrast = 5.5;
 const widths = [1440, 820, 390, 320];
-const configFile = join(import.meta.dirname, '../../vite.config.ts');
-const quiet = { configFile, mode: 'production', logLevel: 'error' } as const;
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
 let server: PreviewServer;
@@ -23,10 +21,7 @@ let feeds = 0;
 describe.runIf(wantedEngines().includes('chromium'))('the demo', () => {
   let browser: Browser;
   beforeAll(async () => {
-    await build(quiet);
-    server = await preview({ ...quiet, preview: { port: 0, host: '127.0.0.1' } });
-    const address = server.httpServer.address();
-    origin = `http://localhost:${typeof address === 'object' ? address?.port : ''}`;
+    ({ server, origin } = await serveSite());
     browser = await chromium.launch(findBrowser('chromium')?.launch);
   });
   afterAll(async () => {

@@ -1,13 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type PreviewServer, build, preview } from 'vite';
+import type { PreviewServer } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TidemarkSync } from '../../demo/sync/main.ts';
 import { findBrowser, wantedEngines } from '../browsers/find.js';
 import { processOf, seesProcesses } from '../browsers/processes.ts';
 import { type Browser, type Tab, open } from '../browsers/tabs.ts';
 import { mulberry32 } from '../random.ts';
+import { serveSite } from './site.ts';
 
 declare const tidemarkSync: TidemarkSync;
 
@@ -16,16 +17,11 @@ const kills = process.env.FULL ? { tabs: 50, browsers: 5 } : { tabs: 6, browsers
 const rate = 500;
 /** How many changes are pulled from one kill to the next, about. */
 const step = 8000 / (kills.tabs + kills.browsers);
-const configFile = join(import.meta.dirname, '../../vite.config.ts');
-const quiet = { configFile, mode: 'production', logLevel: 'error' } as const;
 
 let server: PreviewServer;
 let origin: string;
 beforeAll(async () => {
-  await build(quiet);
-  server = await preview({ ...quiet, preview: { port: 0, host: '127.0.0.1' } });
-  const address = server.httpServer.address();
-  origin = `http://localhost:${typeof address === 'object' ? address?.port : ''}`;
+  ({ server, origin } = await serveSite());
 });
 afterAll(() => server.close());
 

@@ -28,7 +28,7 @@ function serve({ middlewares, watcher, ws, transformIndexHtml }: ViteDevServer):
   let site: Promise<Site> | undefined;
   watcher.add([resolve(root, 'docs'), resolve(root, 'README.md')]);
   watcher.on('all', (_, file) => {
-    if (!/\.(?:md|svg|png)$|site\.(?:css|js)$/.test(file)) return;
+    if (!/\.(?:md|svg|png|css)$|site\.js$/.test(file)) return;
     site = undefined;
     ws.send({ type: 'full-reload' });
   });

@@ -22,6 +22,9 @@ export interface Site {
   readonly unlisted: readonly string[];
 }
 
+/** What the stylesheet is made of, in this order. */
+const styles = ['base', 'header', 'navigation', 'article', 'highlight', 'screens'];
+
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
@@ -57,8 +60,9 @@ export function buildSite(root: string = resolve(import.meta.dirname, '../..')):
   }
   for (const file of assets) add(assetOf(file), repository.bytes(file));
   add('docs/tidemark.svg', repository.bytes('demo/tidemark.svg'));
-  for (const file of ['site.css', 'site.js'])
-    add(`docs/${file}`, readFileSync(join(import.meta.dirname, file), 'utf8'));
+  const own = (file: string): string => readFileSync(join(import.meta.dirname, file), 'utf8');
+  add('docs/site.js', own('site.js'));
+  add('docs/site.css', styles.map((name) => own(`style/${name}.css`)).join('\n'));
   add('docs/search.json', JSON.stringify(entriesOf(pages)));
   return { files, broken, unlisted: repository.documents().filter((file) => !listed.includes(file)) };
 }

@@ -5,6 +5,7 @@ import { LocalStorageOffsetStore } from 'tidemark/local-storage';
 import { MemoryLog, serve } from 'tidemark/serve';
 import { testOffsetStore, testTransact } from 'tidemark/testing';
 import { Suite } from '../workerd/suite.ts';
+import { cutAfter } from './cut-after.ts';
 
 const suite = new Suite();
 const { it, expect } = suite;
@@ -102,17 +103,3 @@ it('stores of pages say that they have nothing to store in', async () => {
 });
 
 export const verdicts = suite.run();
-
-/** A body that breaks off after so many bytes. */
-function cutAfter({ body }: Response, count: number): ReadableStream<Uint8Array> {
-  let left = count;
-  const cut = new TransformStream<Uint8Array, Uint8Array>({
-    transform(chunk, controller) {
-      controller.enqueue(chunk.subarray(0, left));
-      left -= chunk.length;
-      if (left <= 0) controller.terminate();
-    },
-  });
-  if (!body) throw new Error('no body');
-  return body.pipeThrough(cut);
-}

@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { type Feed, InMemoryOffsetStore, Offset, OffsetTracker, resume, sse } from 'tidemark';
 import { MemoryLog, serve } from 'tidemark/serve';
 import { afterEach, expect, test } from 'vitest';
+import { cutAfter } from './cut-after.ts';
 
 type Handler = (request: Request) => Promise<Response>;
 
@@ -87,17 +88,3 @@ test.runIf(isBun || isDeno)('a client that takes nothing stops the feed, and is 
   // What the sockets of both ends hold is some megabytes.
   expect(asked).toBeLessThan(30_000);
 });
-
-/** A body that breaks off after so many bytes. */
-function cutAfter({ body }: Response, count: number): ReadableStream<Uint8Array> {
-  let left = count;
-  const cut = new TransformStream<Uint8Array, Uint8Array>({
-    transform(chunk, controller) {
-      controller.enqueue(chunk.subarray(0, left));
-      left -= chunk.length;
-      if (left <= 0) controller.terminate();
-    },
-  });
-  if (!body) throw new Error('no body');
-  return body.pipeThrough(cut);
-}

@@ -1,13 +1,13 @@
-import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { Readable, pipeline } from 'node:stream';
 import { MemoryLog, serve } from 'tidemark/serve';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { wantedEngines } from '../browsers/find.js';
 import { type Browser, open } from '../browsers/tabs.ts';
+import { listen } from '../listen.ts';
 import { readBlocks } from '../readme/blocks.ts';
+import { listenerOf } from '../unit/serve/listener.ts';
 
 const folder = inject('installed');
 const blocks = readBlocks().filter(({ language }) => language === 'html');
@@ -18,14 +18,10 @@ test('the manual has a page without a bundler', () => {
 
 describe.each(blocks)('over the package as npm installs it, the page under "$heading" of $page', ({ code }) => {
   const log = new MemoryLog<string>();
-  const orders = serve(log.feed);
-  const site = createServer(async ({ url = '/', headers }, response) => {
-    if (url === '/orders') {
-      const get = (name: string): string | null => headers[name]?.toString() ?? null;
-      const answer = await orders({ method: 'GET', url, headers: { get } });
-      response.writeHead(answer.status, Object.fromEntries(answer.headers));
-      return answer.body ? pipeline(Readable.fromWeb(answer.body as never), response, () => {}) : response.end();
-    }
+  const orders = listenerOf(serve(log.feed));
+  const site = createServer((request, response) => {
+    const { url = '/' } = request;
+    if (url === '/orders') return orders(request, response);
     const file = join(folder, url);
     const isModule = url.endsWith('.js') && existsSync(file);
     response.writeHead(isModule || url === '/' ? 200 : 404, {
@@ -37,10 +33,7 @@ describe.each(blocks)('over the package as npm installs it, the page under "$hea
   let origin: string;
 
   beforeAll(async () => {
-    site.listen(0, '127.0.0.1');
-    await once(site, 'listening');
-    const address = site.address();
-    origin = `http://localhost:${typeof address === 'object' ? address?.port : ''}`;
+    origin = await listen(site);
     browser = await open(wantedEngines()[0] ?? 'chromium');
   });
   afterAll(async () => {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildSite } from '../../docs/site/site.ts';
 import { findBrowser } from '../browsers/find.js';
 import { type Browser, type Tab, open } from '../browsers/tabs.ts';
+import { listen } from '../listen.ts';
 import { deadLinks, referencesIn } from './links.ts';
 
 const configFile = join(import.meta.dirname, '../../vite.config.ts');
@@ -128,9 +129,7 @@ describe.skipIf(!findBrowser('chromium'))('in a browser', () => {
   let tab: Tab;
   const complaints: string[] = [];
   beforeAll(async () => {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const address = server.address();
-    origin = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+    origin = await listen(server);
     browser = await open('chromium');
     tab = await browser.newTab(`${origin}/docs/`);
     tab.page?.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { wantedEngines } from '../browsers/find.js';
 import { type Browser, type Tab, open } from '../browsers/tabs.ts';
 import { freePort } from '../free-port.ts';
+import { listen } from '../listen.ts';
 import { bundle, readBlocks } from './blocks.ts';
 
 const blocks = readBlocks();
@@ -34,10 +35,7 @@ describe.each(apps)('the app under "$heading" of $page', (app) => {
     writeFileSync(join(folder, 'server.mjs'), here(await bundle(program?.file ?? '', 'node')));
     const code = here(await bundle(app.file, 'browser'));
     page = `<!doctype html><title>An app</title><div id="root"></div><script type="module">${code}</script>`;
-    site.listen(0, '127.0.0.1');
-    await once(site, 'listening');
-    const address = site.address();
-    origin = `http://localhost:${typeof address === 'object' ? address?.port : ''}`;
+    origin = await listen(site);
     feed = start();
     browser = await open(wantedEngines()[0] ?? 'chromium');
   });

@@ -12,6 +12,7 @@ import manifest from '../../package.json' with { type: 'json' };
 import { wantedEngines } from '../browsers/find.js';
 import { type Browser, open } from '../browsers/tabs.ts';
 import { freePort } from '../free-port.ts';
+import { listen } from '../listen.ts';
 import { findPostgres, startPostgres } from '../postgres/server.ts';
 import { type Block, bundle, readBlocks } from './blocks.ts';
 
@@ -31,9 +32,7 @@ let folder: string;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'tidemark-readme-'));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  origin = `http://localhost:${typeof address === 'object' ? address?.port : ''}`;
+  origin = await listen(server);
 });
 afterAll(() => {
   feeds.close();

@@ -1,12 +1,12 @@
-import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { Readable, pipeline } from 'node:stream';
 import { MemoryLog, serve } from 'tidemark/serve';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { wantedEngines } from '../browsers/find.js';
 import { type Browser, type Tab, open } from '../browsers/tabs.ts';
+import { listen } from '../listen.ts';
+import { listenerOf } from '../unit/serve/listener.ts';
 import { bundle, readBlocks } from './blocks.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/why.md'), 'utf8');
@@ -35,7 +35,8 @@ let code: string;
 let refusals = 0;
 let connections = 0;
 
-const site = createServer(async ({ url = '/', headers }, response) => {
+const site = createServer((request, response) => {
+  const { url = '/' } = request;
   if (url === '/ping') return response.end();
   if (!url.startsWith('/orders')) return response.writeHead(200, { 'content-type': 'text/html' }).end(code);
   if (refusals > 0) {
@@ -44,17 +45,11 @@ const site = createServer(async ({ url = '/', headers }, response) => {
   }
   connections++;
   response.on('close', () => connections--);
-  const get = (name: string): string | null => headers[name]?.toString() ?? null;
-  const answer = await handler({ method: 'GET', url, headers: { get } });
-  response.writeHead(answer.status, Object.fromEntries(answer.headers));
-  return answer.body ? pipeline(Readable.fromWeb(answer.body as never), response, () => {}) : response.end();
+  return listenerOf(handler)(request, response);
 });
 
 beforeAll(async () => {
-  site.listen(0, '127.0.0.1');
-  await once(site, 'listening');
-  const address = site.address();
-  origin = `http://localhost:${typeof address === 'object' ? address?.port : ''}`;
+  origin = await listen(site);
 });
 afterAll(() => {
   site.close();

@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FeedServer } from '../../demo/server/http.ts';
 import { wantedEngines } from '../browsers/find.js';
 import { type Browser, open } from '../browsers/tabs.ts';
+import { listen } from '../listen.ts';
 import { bundle, readBlocks } from './blocks.ts';
 
 const blocks = readBlocks().filter(({ place }) => place.endsWith('-worker'));
@@ -45,10 +45,7 @@ describe.each(blocks)('in a $place, the code under "$heading" of $page', (block)
 
   beforeAll(async () => {
     code = await bundle(block.file, 'browser');
-    site.listen(0, '127.0.0.1');
-    await once(site, 'listening');
-    const address = site.address();
-    origin = `http://localhost:${typeof address === 'object' ? address?.port : ''}`;
+    origin = await listen(site);
     browser = await open(wantedEngines()[0] ?? 'chromium');
   });
   afterAll(async () => {

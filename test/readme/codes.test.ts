@@ -36,6 +36,12 @@ test('troubleshooting names every code of a warning', () => {
   expect(codes.filter((code) => !troubleshooting.includes(`'${code}'`))).toEqual([]);
 });
 
+test('the README says that a dedicated worker gets no notice, and that each user needs a store', () => {
+  const readme = read('README.md').replaceAll(/\s+/g, ' ');
+  expect(readme).toMatch(/\bdedicated worker\b\S*,? which gets no notice/);
+  expect(readme).toMatch(/\bstore, for each user\b/);
+});
+
 test('troubleshooting names every reason for which a connection is taken for dead', () => {
   const reasons = membersOf('FeedReason');
   expect(reasons).toContain('asleep');

@@ -71,8 +71,6 @@ function run(name, path, args, projects, files) {
   const started = performance.now();
   console.log(`\n${name}`);
   const options = projects.flatMap((project) => ['--project', project]);
-  // One after another in one process: most of the time goes into loading what each file needs.
-  if (!full) options.push('--no-isolate', '--maxWorkers=1');
   const { status } = spawnSync(
     path,
     [...args, join(root, 'node_modules/vitest/vitest.mjs'), 'run', ...options, ...files],

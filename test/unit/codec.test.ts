@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import superjson from 'superjson';
 import { describe, expect, it } from 'vitest';
 import { isCheckpoint } from '../../src/checkpoint.ts';
 import { decode, encode } from '../../src/codec.ts';
@@ -12,6 +13,18 @@ describe('a checkpoint as text', () => {
         const back = decode(encode(checkpoint), 'orders', 'the test');
         expect(back).toEqual(checkpoint);
         expect(Object.hasOwn(back, 'offset')).toBe(true);
+      }),
+    );
+  });
+
+  it('is what superjson makes of it, and both read it alike', () => {
+    fc.assert(
+      fc.property(checkpoints, (checkpoint) => {
+        const { feed, ...others } = checkpoint;
+        const text = superjson.stringify({ ...others, ...(feed !== undefined && { feed }) });
+        expect(JSON.parse(encode(checkpoint))).toEqual(JSON.parse(text));
+        expect(superjson.parse(encode(checkpoint))).toEqual(superjson.parse(text));
+        expect(decode(text, 'orders', 'the test')).toEqual(checkpoint);
       }),
     );
   });

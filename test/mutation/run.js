@@ -1,6 +1,6 @@
 // Mutation testing by Stryker, which needs Node 22 or later and does not know TypeScript 7: it is installed beside the project,
 // into node_modules/.cache/mutation. `npm run mutation -- src/codec.ts 'src/tracker/**'` mutates these files, without names the
-// folders below, one after another. MUTATION_TESTS="test/unit/codec.test.ts" limits the tests. It takes hours for all of src.
+// parts below, one after another, each by the tests beside it. MUTATION_TESTS="test/unit/codec.test.ts" names other tests.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,12 +10,16 @@ const root = join(import.meta.dirname, '../..');
 const home = join(root, 'node_modules/.cache/mutation');
 const stryker = join(home, 'node_modules/@stryker-mutator/core/bin/stryker.js');
 const version = '10.1.1';
+/** What is mutated, and the tests that are to notice. */
 const parts = [
-  'src/{checkpoint,codec,offset,order-key}.ts',
-  'src/tracker/**',
-  'src/stores/file/**',
-  'src/feeds/sse/**',
-  'src/resume/**',
+  [
+    'src/checkpoint.ts,src/codec.ts,src/offset.ts,src/order-key.ts',
+    'test/unit/{checkpoint,codec,offset,order-key}.test.ts',
+  ],
+  ['src/tracker/**', 'test/unit/tracker/**/*.test.ts'],
+  ['src/stores/file/**', 'test/unit/stores/file*.test.ts'],
+  ['src/feeds/sse/**', 'test/unit/feeds/*.test.ts'],
+  ['src/resume/**', 'test/unit/resume/**/*.test.ts test/unit/feeds/*.test.ts'],
 ];
 
 if (!existsSync(stryker)) {
@@ -43,11 +47,12 @@ if (!existsSync(stryker)) {
 const isNew = Number(process.versions.node.split('.')[0]) >= 22;
 const node = isNew ? process.execPath : findRuntime('node@24', 'node');
 if (!node) throw new Error('Stryker needs Node 22 or later');
-const wanted = process.argv.slice(2);
+const wanted = process.argv.slice(2).map((part) => [part, 'test/unit/**/*.test.ts']);
 const summary = [''];
-for (const part of wanted.length > 0 ? wanted : parts) {
+for (const [part = '', tests = ''] of wanted.length > 0 ? wanted : parts) {
   const args = ['run', 'test/mutation/stryker.json', '--mutate', part];
-  const { status } = spawnSync(node, [stryker, ...args], { cwd: root, stdio: 'inherit' });
+  const env = { MUTATION_TESTS: tests, ...process.env };
+  const { status } = spawnSync(node, [stryker, ...args], { cwd: root, stdio: 'inherit', env });
   if (status !== 0) process.exitCode = 1;
   else summary.push(`${part}: ${scoreOf(join(home, 'report.json'))}`);
 }

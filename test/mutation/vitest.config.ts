@@ -5,8 +5,8 @@ import { sources } from '../../vite.config.ts';
 export default defineConfig({
   resolve: { alias: sources() },
   test: {
-    include: (process.env.MUTATION_TESTS ?? 'test/unit/**/*.test.ts').split(' '),
-    exclude: ['**/*.browser.test.ts', '**/types*.test.ts', '**/model*.test.ts'],
-    testTimeout: 20_000,
+    include: (process.env.MUTATION_TESTS ?? '').split(' '),
+    exclude: ['**/*.browser.test.ts', '**/types*.test.ts', '**/model*.test.ts', '**/package.node.test.ts'],
+    testTimeout: 120_000,
   },
 });

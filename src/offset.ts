@@ -186,6 +186,8 @@ const kinds: readonly Offset['kind'][] = ['earliest', 'latest', 'sequence', 'tim
  */
 export function order(a: Offset, b: Offset): number {
   if (a.kind !== b.kind) return kinds.indexOf(a.kind) - kinds.indexOf(b.kind);
+  // The kind of most feeds, without a look at what the others hold.
+  if (a.kind === 'sequence' && b.kind === 'sequence') return a.value < b.value ? -1 : a.value === b.value ? 0 : 1;
   const x = valueOf(a);
   const y = valueOf(b);
   if (x === y || x === undefined || y === undefined || a.kind === 'custom') return 0;

@@ -137,14 +137,16 @@ export class Position {
   record(member: Member, offset: Offset, heartbeat: boolean): void {
     const { source } = this;
     const compare = this.#compare;
-    if (equals(offset, member.last)) return;
-    const whole = Math.floor(member.rank);
+    const { last, rank: before } = member;
+    if (equals(offset, last)) return;
+    const whole = Math.floor(before);
     // Where a million heartbeats come between two events, the last of them share a rank.
-    const rank = heartbeat ? Math.min(member.rank + heartbeatStep, whole + 1 - heartbeatStep) : whole + 1;
-    if (compareInEpoch(offset, rank, member.last, member.rank, source, compare) <= 0) return;
+    const rank = heartbeat ? Math.min(before + heartbeatStep, whole + 1 - heartbeatStep) : whole + 1;
+    if (compareInEpoch(offset, rank, last, before, source, compare) <= 0) return;
     member.rank = rank;
     member.last = offset;
-    if (compareInEpoch(offset, rank, this.#head, this.#headRank, source, compare) <= 0) return;
+    const isFurthest = last === this.#head && before === this.#headRank;
+    if (!isFurthest && compareInEpoch(offset, rank, this.#head, this.#headRank, source, compare) <= 0) return;
     this.#head = offset;
     this.#headRank = rank;
     // What is further than something that is pending is pending.

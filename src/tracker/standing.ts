@@ -7,17 +7,20 @@ import { type ReadingHost, SourceReading } from './reading.ts';
 export class Standing {
   readonly #positions: Positions;
   readonly #host: ReadingHost;
+  readonly #enter: (source: string) => Position;
 
-  constructor(positions: Positions, host: ReadingHost) {
+  /** @param enter keeps a source until `leave` */
+  constructor(positions: Positions, host: ReadingHost, enter: (source: string) => Position) {
     this.#positions = positions;
     this.#host = host;
+    this.#enter = enter;
   }
 
-  /** The one of a source. @param enter keeps the source until `leave` */
-  of(source: string, enter: () => Position): SourceReading {
+  /** The one of a source. */
+  of(source: string): SourceReading {
     const before = this.#positions.get(source)?.standing;
     if (before) return before as SourceReading;
-    const position = enter();
+    const position = this.#enter(source);
     const standing = this.renew(position);
     if (position.fenced || position.renew) {
       // Nobody has read since.

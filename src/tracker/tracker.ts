@@ -94,7 +94,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
     this.#committer = new Committer(this.#rules, triggersOf(options.strategy ?? 'auto'), host);
     this.#epochs = new Epochs(this.#rules, this.#committer);
     this.#host = { ...host, rules: this.#rules, committer: this.#committer };
-    this.#standing = new Standing(this.#positions, this.#host);
+    this.#standing = new Standing(this.#positions, this.#host, (source) => this.#enter(source));
   }
 
   /**
@@ -322,7 +322,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
 
   /** The tracker's own reading, for records by source. */
   #reading(source: string): SourceReading {
-    return this.#standing.of(source, () => this.#enter(source));
+    return this.#standing.of(source);
   }
 
   async #reset(source: string, at: { readonly offset?: Offset }): Promise<void> {

@@ -21,14 +21,14 @@ export function orderKey({ epoch, rank, offset }: Checkpoint): string {
     case 'sequence':
       return `${start}3${digits(offset.value, 20)}${rankKey(rank)}`;
     case 'timestamp':
-      return `${start}4${digits(offset.value.getTime() + maxTime, 17)}${rankKey(rank)}`;
+      return `${start}4${digits(BigInt(offset.value.getTime()) + maxTime, 17)}${rankKey(rank)}`;
     case 'custom':
       return `${start}5${rankKey(rank)}${hex(offset.value)}`;
   }
 }
 
-/** The latest time that a Date can hold, in milliseconds; the earliest is its negative. */
-const maxTime = 8.64e15;
+/** The latest time that a Date can hold, in milliseconds; the earliest is its negative. Their distance is above 2^53. */
+const maxTime = 8_640_000_000_000_000n;
 
 /** The whole part of a rank, and its fraction in units of 2^-20. */
 function rankKey(rank: number): string {

@@ -66,6 +66,15 @@ describe('the sortable key of a checkpoint', () => {
     );
   });
 
+  it('tells each of the latest times that a Date can hold from the next', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 2 ** 53 - 8.64e15, max: 8.64e15 - 1 }), (time) => {
+        const at = (ms: number): Checkpoint => ({ epoch: 0, rank: 1, offset: Offset.timestamp(ms), committedAt: 0 });
+        expectSameOrder(at(time), at(time + 1));
+      }),
+    );
+  });
+
   it('is made of digits and hex letters alone', () => {
     fc.assert(
       fc.property(placed, (checkpoint) => {

@@ -7,6 +7,7 @@ import manifest from './package.json' with { type: 'json' };
 const inBrowsersOnly = '**/*.browser.test.ts';
 const inNodeOnly = '**/*.node.test.ts';
 const unit = ['test/unit/**/*.test.ts'];
+const setupFiles = 'test/unit/seed.ts';
 
 export default defineConfig(async ({ mode }): Promise<ViteUserConfig> => ({
   // `vite` serves and builds the demo and the manual; `vitest`, in mode test, works on the whole repository.
@@ -51,7 +52,7 @@ type TestProject = NonNullable<TestProjectInlineConfiguration['test']> & {
 // One after another, by groupOrder: each has the whole machine, so that no browser starves beside another.
 async function projects(): Promise<TestProjectInlineConfiguration[]> {
   return [
-    { name: 'node', include: [...unit, 'test/fuzz/**/*.test.ts'], exclude: [inBrowsersOnly] },
+    { name: 'node', include: [...unit, 'test/fuzz/**/*.test.ts'], exclude: [inBrowsersOnly], setupFiles },
     ...(await browsers()),
     ...(await react18()),
     { name: 'model', include: ['test/model/**/*.test.ts'] },
@@ -111,6 +112,7 @@ async function browsers() {
       name: `in ${name}`, // Vitest wants the project and its one instance told apart; --project takes the latter's name.
       include: unit,
       exclude: [inNodeOnly],
+      setupFiles,
       browser: { enabled: true, headless: true, screenshotFailures: false, provider, instances: [{ browser, name }] },
     };
   });

@@ -4,6 +4,8 @@
 import { spawnSync } from 'node:child_process';
 
 const more = {
+  // Other cases of the properties than every run has.
+  VITE_SEED: String(Date.now() % 2 ** 31),
   FULL: '1',
   VIEW_DEATHS: '100',
   VIEW_TABS: '10',
@@ -15,6 +17,7 @@ const more = {
 
 let failed = false;
 const scripts = [
+  'test:unit',
   'model',
   'model:mutations',
   'schedules',

@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     include: (process.env.MUTATION_TESTS ?? '').split(' '),
     exclude: ['**/*.browser.test.ts', '**/types*.test.ts', '**/model*.test.ts', '**/package.node.test.ts'],
+    setupFiles: 'test/unit/seed.ts',
     testTimeout: 120_000,
   },
 });

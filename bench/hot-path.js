@@ -21,8 +21,8 @@ const titleOf = (where, sources, kind) =>
 const goalsOf = (sources, kind) =>
   sources === 1 && kind === 'sequences' ? [{ side: 'manual', of: baseline, atLeast: 20 / 120, why }] : [];
 
-const why = `A profile (node --cpu-prof) names no single cause: a third is \`record\` of the tracker, of the reading and of the
-position, which compare the offset with the place before it, and a sixth is garbage collection.`;
+const why = `A profile (node --cpu-prof) is flat: \`record\` of the tracker, of the reading and of the position take a third,
+garbage collection a tenth, the check that an offset is one and is frozen a sixth. What is left are comparisons of bigints.`;
 
 /** @type {import('./lib/turns.js').Comparison[]} */
 const inNode = kinds.map(([sources, kind]) => ({

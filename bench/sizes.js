@@ -68,6 +68,9 @@ const imports = {
   'idb, openDB': `export { openDB } from 'idb'`,
 };
 
+const why = `Nothing in it can be left out by what an import does not use. Of the 93 kB that the last of the three has before
+compression, the tracker is 28 kB, resume 26, the IndexedDB store 11 and idb 3, offsets, checkpoints and errors 11, SSE and HTTP 10, tabs 4.`;
+
 /** @type {import('./lib/turns.js').Comparison[]} */
 export const comparisons = [
   {
@@ -80,9 +83,9 @@ export const comparisons = [
     baseline: 'eventsource-client',
     sides: Object.fromEntries(Object.entries(imports).map(([name, code]) => [name, bundling(code)])),
     goals: [
-      { side: 'tidemark: tracker, memory', atMost: 4000 },
-      { side: 'tidemark: tracker, IndexedDB', atMost: 7000 },
-      { side: 'tidemark: resume, sse, tracker, IndexedDB', atMost: 11_500 },
+      { side: 'tidemark: tracker, memory', atMost: 4000, why },
+      { side: 'tidemark: tracker, IndexedDB', atMost: 7000, why },
+      { side: 'tidemark: resume, sse, tracker, IndexedDB', atMost: 11_500, why },
     ],
     note: 'Smaller is better. None of the peers keeps an offset.',
   },

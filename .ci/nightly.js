@@ -9,30 +9,37 @@ const more = {
   FULL: '1',
   VIEW_DEATHS: '100',
   VIEW_TABS: '10',
-  KILLS: '1000',
   SCHEDULES: '100000',
   CHAOS_SECONDS: '60',
   CHAOS_SEEDS: '10',
 };
+/** Of processes, where every runtime need not do the same. */
+const kills = { KILLS: '1000' };
 
 let failed = false;
+/** @type {readonly (readonly [script: string, env?: Record<string, string>])[]} */
 const scripts = [
-  'test:unit',
-  'model',
-  'model:mutations',
-  'schedules',
-  'fuzz',
-  'test:runtimes',
-  'test:crash',
-  'test:tabs',
-  'test:e2e',
+  ['test:unit', kills],
+  ['model'],
+  ['model:mutations'],
+  ['schedules'],
+  ['fuzz'],
+  ['test:runtimes'],
+  ['test:crash', kills],
+  ['test:tabs'],
+  ['test:e2e'],
 ];
-for (const script of scripts) {
+const summary = [''];
+for (const [script, env] of scripts) {
+  const started = performance.now();
   const { status } = spawnSync('npm', ['run', '--silent', script], {
     stdio: 'inherit',
-    env: { ...more, ...process.env },
+    env: { ...more, ...env, ...process.env },
     shell: process.platform === 'win32',
   });
   failed ||= status !== 0;
+  const minutes = ((performance.now() - started) / 60_000).toFixed(1);
+  summary.push(`${status === 0 ? 'ok    ' : 'FAILED'} ${script} (${minutes} min)`);
 }
+console.log(summary.join('\n'));
 process.exitCode = failed ? 1 : 0;

@@ -14,6 +14,16 @@ describe('a loop over a feed', () => {
     expect((await store.get('orders'))?.offset).toEqual(Offset.sequence(3));
   });
 
+  test.each([
+    ['undefined is no tracker', [undefined, 'orders', numbers().feed]],
+    ['{"source":"orders"} is no tracker', [{ source: 'orders' }]],
+    ['42 is no source', [new OffsetTracker(new InMemoryOffsetStore()), 42, numbers().feed]],
+    ['"/feed" is no feed', [new OffsetTracker(new InMemoryOffsetStore()), 'orders', '/feed']],
+  ])('says that %s', (message, given) => {
+    const call = () => Reflect.apply(resume, undefined, given);
+    expect(call).toThrow(new TypeError(`resume: ${message}: give a tracker, the name of the source, and a feed`));
+  });
+
   test('goes on strictly after what is committed', async () => {
     const tracker = new OffsetTracker(new InMemoryOffsetStore([['orders', Offset.sequence(41)]]));
     const { feed, openings } = numbers();

@@ -110,6 +110,18 @@ describe.each(compares)('join, with %s,', (_, compare) => {
   });
 });
 
+it('of two that differ in the feed alone, a join takes the same one, whichever came first', () => {
+  const checkpoint = { epoch: 0, rank: 1, offset: Offset.sequence(1), committedAt: 2 };
+  const at = (feed: string | undefined): Checkpoint => (feed === undefined ? checkpoint : { ...checkpoint, feed });
+  const feeds = [undefined, 'a', 'b', 'z'];
+  for (const [i, low] of feeds.entries()) {
+    for (const high of feeds.slice(i)) {
+      expect(join(at(low), at(high), 'orders').feed).toBe(high);
+      expect(join(at(high), at(low), 'orders').feed).toBe(high);
+    }
+  }
+});
+
 describe('the order of checkpoints', () => {
   const at = (epoch: number, rank: number, offset: Offset | undefined, committedAt = 0): Checkpoint => ({
     epoch,
@@ -169,12 +181,14 @@ describe('the order of checkpoints', () => {
   it('is an error that names both, where compare throws or does not decide', () => {
     const [a, b] = [at(0, 1, Offset.custom('7')), at(0, 2, Offset.custom('x-retry'))];
     const byNumber: CompareCustom = (one, other) => Number(one) - Number(other);
-    expect(() => join(a, b, 'orders', byNumber)).toThrow(/answered "NaN" for "7" and "x-retry" of "orders"/);
+    expect(() => join(a, b, 'orders', byNumber)).toThrow(/compare answered "NaN" for "7" and "x-retry" of "orders"/);
+    expect(() => join(a, b, 'orders', (() => 'less') as never)).toThrow(/compare answered "less" for/);
     const mistake = new Error('no such place');
     const throwing = (): never => {
       throw mistake;
     };
     expect(catching(() => compareCheckpoints(a, b, 'orders', throwing))).toMatchObject({
+      message: expect.stringContaining('compare threw Error: no such place for'),
       code: 'invalid-offset',
       source: 'orders',
       cause: mistake,
@@ -224,6 +238,7 @@ describe('what comes from outside', () => {
       { ...good, committedAt: new Date(4) },
       { ...good, offset: null },
       { ...good, offset: 3n },
+      { ...good, feed: 5 },
       { ...good, offset: { kind: 'sequence', value: 3 } },
     ];
     for (const value of garbage) {
@@ -292,6 +307,7 @@ describe('beginEpoch', () => {
       expect(isFence(last.epoch)).toBe(fence);
     }
     expect([0, 1, 2, 2 ** 19 - 1].map(isFence)).toEqual([false, false, false, false]);
+    expect([2 ** 20, 2 ** 20 + 2 ** 19].map(isFence), 'the first of each').toEqual([true, false]);
   });
 
   it('never begins the same one twice upon the same checkpoint, but for one time in half a million', () => {
@@ -311,6 +327,7 @@ describe('compareChange', () => {
     expect(compareChange(two, change, 'orders')).toBe('moved');
     expect(compareChange(undefined, change, 'orders')).toBe('moved');
     expect(compareChange({ ...one, epoch: 4 }, change, 'orders')).toBe('moved');
+    expect(compareChange({ ...one, rank: 0.5 }, change, 'orders')).toBe('moved');
     expect(compareChange(three, change, 'orders')).toBe('duplicate');
     expect(compareChange({ ...one, epoch: 6 }, change, 'orders')).toBe('fenced');
     expect(compareChange(undefined, { expected: undefined, next: one }, 'orders')).toBe('applied');

@@ -73,6 +73,23 @@ describe('a checkpoint as text', () => {
     expect((thrown as Error).message).toMatch(/^drawer 7: .*"orders"/);
   });
 
+  it('that is no JSON comes with what the parser says', () => {
+    let thrown: unknown;
+    try {
+      decode('{"json":', 'orders', 'drawer 7');
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toMatchObject({ message: expect.stringContaining('{\\"json\\":'), cause: expect.any(SyntaxError) });
+  });
+
+  it('holds no feed where there is none', () => {
+    expect(encode({ epoch: 0, rank: 1, offset: Offset.sequence(1), committedAt: 2 })).not.toContain('feed');
+    expect(encode({ epoch: 0, rank: 1, offset: Offset.custom('a'), feed: 'f', committedAt: 2 })).toContain(
+      '"feed":"f"',
+    );
+  });
+
   it('is a checkpoint or a SerializationError, whatever the text', () => {
     const whole = encode({ epoch: 3, rank: 4, offset: Offset.sequence(5), committedAt: 6 });
     const mangled = fc

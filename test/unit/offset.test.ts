@@ -93,6 +93,15 @@ describe('making an offset', () => {
     expectInvalid(() => Offset.custom(value as never), named);
   });
 
+  it.each([
+    [() => Offset.sequence(-1), '-1 is not a sequence: give a whole number from 0 to 2^64 − 1, large ones as a bigint'],
+    [() => Offset.timestamp('soon'), '"soon" is not a timestamp: give a Date, milliseconds or an ISO 8601 string'],
+    [() => Offset.custom(5 as never), '5 is not a custom offset: give a string'],
+    [() => Offset.parse('42'), `"42" is not an offset: give 'seq:…', 'ts:…', 'custom:…', 'earliest' or 'latest'`],
+  ])('refuses with what to give instead', (call, message) => {
+    expect(call).toThrow(message);
+  });
+
   it('knows the sentinels', () => {
     expect(Offset.earliest).toEqual({ kind: 'earliest' });
     expect(Offset.latest).toEqual({ kind: 'latest' });

@@ -3,38 +3,27 @@
 // tests with real tabs and kills more often each, and a minute of chaos in each browser from ten seeds.
 import { spawnSync } from 'node:child_process';
 
-const more = {
+/** What each is run with, beside FULL=1. */
+const scripts = Object.entries({
   // Other cases of the properties than every run has.
-  VITE_SEED: String(Date.now() % 2 ** 31),
-  FULL: '1',
-  VIEW_DEATHS: '100',
-  VIEW_TABS: '10',
-  SCHEDULES: '100000',
-  CHAOS_SECONDS: '60',
-  CHAOS_SEEDS: '10',
-};
-/** Of processes, where every runtime need not do the same. */
-const kills = { KILLS: '1000' };
+  'test:unit': { KILLS: '1000', VITE_SEED: String(Date.now() % 2 ** 31) },
+  model: {},
+  'model:mutations': {},
+  schedules: { SCHEDULES: '100000' },
+  fuzz: {},
+  'test:runtimes': {},
+  'test:crash': { KILLS: '1000' },
+  'test:tabs': { VIEW_DEATHS: '100', VIEW_TABS: '10', CHAOS_SECONDS: '60', CHAOS_SEEDS: '10' },
+  'test:e2e': {},
+});
 
 let failed = false;
-/** @type {readonly (readonly [script: string, env?: Record<string, string>])[]} */
-const scripts = [
-  ['test:unit', kills],
-  ['model'],
-  ['model:mutations'],
-  ['schedules'],
-  ['fuzz'],
-  ['test:runtimes'],
-  ['test:crash', kills],
-  ['test:tabs'],
-  ['test:e2e'],
-];
 const summary = [''];
 for (const [script, env] of scripts) {
   const started = performance.now();
   const { status } = spawnSync('npm', ['run', '--silent', script], {
     stdio: 'inherit',
-    env: { ...more, ...env, ...process.env },
+    env: { FULL: '1', ...env, ...process.env },
     shell: process.platform === 'win32',
   });
   failed ||= status !== 0;

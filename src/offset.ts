@@ -186,8 +186,6 @@ const kinds: readonly Offset['kind'][] = ['earliest', 'latest', 'sequence', 'tim
  */
 export function order(a: Offset, b: Offset): number {
   if (a.kind !== b.kind) return kinds.indexOf(a.kind) - kinds.indexOf(b.kind);
-  // The kind of most feeds, without a look at what the others hold.
-  if (a.kind === 'sequence' && b.kind === 'sequence') return a.value < b.value ? -1 : a.value === b.value ? 0 : 1;
   const x = valueOf(a);
   const y = valueOf(b);
   if (x === y || x === undefined || y === undefined || a.kind === 'custom') return 0;
@@ -198,7 +196,7 @@ export function order(a: Offset, b: Offset): number {
  * Takes an offset from a caller.
  * @throws InvalidOffsetError for anything else
  */
-export function asOffset(value: Offset, source: string): Offset {
+export function asOffset(value: unknown, source: string): Offset {
   if (isOffset(value)) return value;
   throw new InvalidOffsetError(`${quote(value)} for ${quote(source)} is no offset: make one with Offset`, { source });
 }

@@ -1,4 +1,5 @@
 import { FeedChangedError, UnsupportedError, quote } from '../errors.ts';
+import { checkUrl } from './url.ts';
 import type { Offset } from '../offset.ts';
 import type { Feed, FeedContext, FeedEvent, FeedItem } from './feed.ts';
 import { openingOf, refusal } from './http/answer.ts';
@@ -48,6 +49,7 @@ export function durableStream<T = unknown>(
   url: string | URL,
   options: DurableStreamOptions<T> = {},
 ): Feed<T, FeedEvent<T>> {
+  checkUrl('durableStream', url);
   return (from, context) => new Reading(String(url), options, from, context).items();
 }
 

@@ -1,4 +1,5 @@
 import { quote } from '../errors.ts';
+import { checkUrl } from './url.ts';
 import type { Offset } from '../offset.ts';
 import type { Feed, FeedContext, FeedEvent, FeedItem } from './feed.ts';
 import { openingOf, refusal, retryAfterOf } from './http/answer.ts';
@@ -56,7 +57,9 @@ export function poll<T, P>(
   url: string | URL | ((from: Offset) => string | URL),
   options: PollOptions<T, P>,
 ): Feed<T, FeedEvent<T>> {
-  if (!options.next && !options.offset) throw new TypeError('poll: give `next` or `offset`, which say where to go on');
+  if (!options?.next && !options?.offset)
+    throw new TypeError('poll: give `next` or `offset`, which say where to go on');
+  if (typeof url !== 'function') checkUrl('poll', url);
   const { query = 'cursor' } = options;
   const urlOf = (from: Offset): string => {
     if (typeof url === 'function') return String(url(from));

@@ -1,4 +1,5 @@
 import { UnsupportedError, quote } from '../errors.ts';
+import { checkUrl } from './url.ts';
 import type { Offset } from '../offset.ts';
 import type { Feed, FeedContext, FeedEvent, FeedItem } from './feed.ts';
 import { FeedErrors } from './feed-errors.ts';
@@ -69,6 +70,9 @@ export function webSocket<T, E extends FeedEvent<T> = FeedEvent<T>>(
   url: string | URL | ((from: Offset) => string | URL),
   options: WebSocketOptions<T, E>,
 ): Feed<T, E> {
+  if (typeof url !== 'function') checkUrl('webSocket', url);
+  if (typeof options?.read !== 'function')
+    throw new TypeError('webSocket: give `read`, which says what a message brings');
   return async function* (from, context) {
     const connection = new Connection(String(typeof url === 'function' ? url(from) : url), options, from, context);
     return yield* connection.items();

@@ -99,7 +99,12 @@ export class Connection<E extends FeedEvent<unknown>> {
     liveness.waits();
     const result = await until(items.next());
     liveness.done();
-    if (result && !result.done) liveness.heard(isHeartbeat(result.value));
+    if (!result || result.done) return result;
+    if (Object(result.value) !== result.value) {
+      const what = `the feed of ${quote(this.#source)} yielded ${quote(result.value)}`;
+      throw new UnsupportedError(`${what}: a feed yields events, as { offset, data }`, { source: this.#source });
+    }
+    liveness.heard(isHeartbeat(result.value));
     return result;
   }
 

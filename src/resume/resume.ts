@@ -1,5 +1,4 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { quote } from '../errors.ts';
 import type { Feed, FeedEvent, FeedFailure, FeedHeartbeat, FeedItem } from '../feeds/feed.ts';
 import type { OffsetStore } from '../store.ts';
 import type {
@@ -9,6 +8,7 @@ import type {
   TransactOptions,
   TransactScope,
 } from './effect-options.ts';
+import { checkArguments } from './arguments.ts';
 import { applyAll, isApplied } from './effects.ts';
 import { Events } from './events.ts';
 import { type HandlerOptions, handleAll } from './handler.ts';
@@ -44,7 +44,7 @@ export interface ResumeOptions<E = unknown> extends ReaderOptions<E> {
  * @returns the events; or, with a `handler`, which processes up to `concurrency` events at once, a promise of the end. A
  * handler that throws ends the reading with its error, once the others have finished: its event is not recorded, and none
  * after it; `onFailed` decides otherwise. With a `view`, see {@link ViewOptions}, every tab shows what one of them reads.
- * @throws TypeError for what is no tracker, source or feed; FeedError that is not retryable; FeedExpiredError without
+ * @throws TypeError for what is no tracker, source, feed or handler; FeedError that is not retryable; FeedExpiredError without
  * `onExpired`, or when it does not help; FencedError where another reader took the source over; SourceNotFoundError under
  * the reset policy 'none'; what the store fails with
  * @example
@@ -102,9 +102,7 @@ export function resume<E extends FeedEvent<unknown>>(
   feed: Feed<unknown, E>,
   options: ResumeOptions<E> | HandlerOptions<E> | EffectOptions<E> | ViewOptions<E> = {},
 ): AsyncGenerator<E, void, void> | Promise<void> {
-  if (typeof tracker?.read !== 'function') throw isNo('tracker', tracker);
-  if (typeof source !== 'string') throw isNo('source', source);
-  if (typeof feed !== 'function') throw isNo('feed', feed);
+  checkArguments(tracker, source, feed, options);
   // Who shows nothing in other tabs does not load what that takes.
   if (isViewed(options)) return import('./view.ts').then(({ viewAll }) => viewAll(tracker, source, feed, options));
   const reader = new Reader<E>(tracker, source, feed, options);
@@ -115,8 +113,4 @@ export function resume<E extends FeedEvent<unknown>>(
 
 function isViewed<O extends { readonly view?: unknown }>(options: O): options is O & { readonly view: View<never> } {
   return options.view !== undefined;
-}
-
-function isNo(what: string, found: unknown): TypeError {
-  return new TypeError(`resume: ${quote(found)} is no ${what}: give a tracker, the name of the source, and a feed`);
 }

@@ -93,6 +93,8 @@ export function serve<T, E extends FeedEvent<T> = FeedEvent<T>>(
   feed: Feed<T, E>,
   options: ServeOptions<T, E> = {},
 ): (request: FeedRequest) => Promise<Response> {
+  if (typeof feed !== 'function')
+    throw new TypeError(`serve: ${quote(feed)} is no feed: give a function, like that of a MemoryLog`);
   const server = new Server(feed, options);
   return (request) => server.answer(request);
 }

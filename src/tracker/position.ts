@@ -337,10 +337,12 @@ export class Position {
   /** @throws InvalidOffsetError for two kinds that both name an event */
   #checkKind(offset: Offset, at: Offset | undefined): void {
     if (isConcrete(offset) && (at === undefined || at.kind === offset.kind || !isConcrete(at))) return;
-    throw new InvalidOffsetError(
-      `${quote(this.source)} ${at ? `is at '${format(at)}' and` : ''} cannot take '${format(offset)}': record offsets of one kind, or reset the source`,
-      { source: this.source },
-    );
+    const { source } = this;
+    const found = `${quote(source)} ${at ? `is at '${format(at)}' and ` : ''}cannot take '${format(offset)}'`;
+    const advice = isConcrete(offset)
+      ? 'record offsets of one kind, or reset the source'
+      : 'no event has that place: record the offset of the event, or reset the source to it';
+    throw new InvalidOffsetError(`${found}: ${advice}`, { source });
   }
 
   /** Whether the store holds something that what is recorded here cannot stand beside. */

@@ -1,7 +1,7 @@
 import { asyncDispose } from '../async-dispose.ts';
 import type { Checkpoint } from '../checkpoint.ts';
 import { FencedError, OffsetError, quote } from '../errors.ts';
-import { type Offset, earliest, equals } from '../offset.ts';
+import { type Offset, asOffset, earliest, equals } from '../offset.ts';
 import { type Committer, answers, isOfStore } from './committer.ts';
 import type { Member, Position } from './position.ts';
 import type { Rules } from './rules.ts';
@@ -187,8 +187,8 @@ export class SourceReading implements Reading, Member, Applies {
   async #apply({ offsets, effect, divisible }: Step): Promise<TransactOutcome> {
     const { position, source } = this;
     const { store } = this.#host.rules;
-    const [last] = offsets.slice(-1);
-    if (!last) return 'duplicate';
+    if (offsets.length === 0) return 'duplicate';
+    const last = asOffset(offsets[offsets.length - 1], source);
     for (let from = 0; ;) {
       if (this.#isFenced()) return 'fenced';
       if (this.#window && this.#window.size > 0) throw this.#unfinished();

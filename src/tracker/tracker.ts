@@ -10,7 +10,7 @@ import { PageLife } from './page-life.ts';
 import type { Position } from './position.ts';
 import { Positions } from './positions.ts';
 import { SourceReading, asyncDispose } from './reading.ts';
-import { startOf } from './reset-policy.ts';
+import { checkPolicy, startOf } from './reset-policy.ts';
 import type { Rules } from './rules.ts';
 import { Runs } from './runs.ts';
 import { Standing } from './standing.ts';
@@ -74,6 +74,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
     }
     this.store = store;
     this.#options = options;
+    checkPolicy(options.resetPolicy);
     const { maxInFlight = 1024, stuckAfterMs = 60_000, now = Date.now } = options;
     if (!(maxInFlight >= 1)) throw new TypeError(`maxInFlight ${maxInFlight}: give 1 or more`);
     this.#rules = { store, listeners: new Listeners(), now, maxInFlight, stuckAfterMs };
@@ -243,6 +244,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
    * const stop = tracker.subscribe(({ type, source, offset }) => console.log(type, source, offset));
    */
   subscribe(listener: (event: TrackerEvent) => void): () => void {
+    if (typeof listener !== 'function') throw new TypeError(`a listener is a function, found ${quote(listener)}`);
     this.#start();
     return this.#rules.listeners.add(listener);
   }

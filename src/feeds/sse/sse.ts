@@ -1,4 +1,5 @@
 import { quote } from '../../errors.ts';
+import { checkUrl } from '../url.ts';
 import type { Offset } from '../../offset.ts';
 import type { Feed, FeedContext, FeedIterator } from '../feed.ts';
 import { openingOf } from '../http/answer.ts';
@@ -32,6 +33,7 @@ export function sse<T>(
   options: SseOptions<T> & Required<Pick<SseOptions<T>, 'parse'>>,
 ): Feed<T, SseEvent<T>>;
 export function sse<T>(url: string | URL, options: SseOptions<T> = {}): Feed<T | string, SseEvent<T | string>> {
+  checkUrl('sse', url);
   const found: Found = {};
   return (from, context) => ({
     [Symbol.asyncIterator]: () => new Connection(String(url), options, from, { context, found }),

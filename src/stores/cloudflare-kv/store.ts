@@ -1,5 +1,5 @@
 import { type Checkpoint, compareCheckpoints, join } from '../../checkpoint.ts';
-import { OffsetError } from '../../errors.ts';
+import { OffsetError, UnsupportedError, quote } from '../../errors.ts';
 import type { Batch, NewestOf, OffsetStore, StoreOptions } from '../../store.ts';
 import { KVBatchError } from './batch-error.ts';
 import { type KVLines, linesOf } from './lines.ts';
@@ -84,8 +84,11 @@ export class CloudflareKVOffsetStore implements OffsetStore {
   /** What KV has held, by source; undefined where it was read and held nothing. */
   readonly #known = new Map<string, Omit<KVRecord, 'source'> | undefined>();
 
-  /** @throws TypeError where the prefix does not fit */
+  /** @throws UnsupportedError where it is no binding; TypeError where the prefix does not fit */
   constructor(kv: CloudflareKVBinding, options: CloudflareKVOffsetStoreOptions = {}) {
+    if (typeof Object(kv).list !== 'function') {
+      throw new UnsupportedError(`${quote(kv)} is no KV binding: give env.NAME, as kv_namespaces names it`);
+    }
     this.compare = options.compare;
     this.#kv = kv;
     this.#prefix = checkedPrefix(options.prefix ?? 'tidemark:');

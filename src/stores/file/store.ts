@@ -51,6 +51,9 @@ export class FileOffsetStore implements OffsetStore {
 
   /** @param path of the file, absolute or from the current folder, or a `file:` URL; it need not exist */
   constructor(path: string | URL, options: FileOffsetStoreOptions = {}) {
+    if (typeof path !== 'string' && !(path instanceof URL)) {
+      throw new TypeError(`${quote(path)} is no path: give a string or a file URL`);
+    }
     const absolute = resolve(path instanceof URL ? fileURLToPath(path) : path);
     this.#where = `the file ${absolute}`;
     this.id = `file:${absolute}`;

@@ -231,6 +231,18 @@ describe('a refusal of a server', () => {
   });
 });
 
+test('a feed that yields no object is refused at once', async () => {
+  const tracker = new OffsetTracker(new InMemoryOffsetStore());
+  for (const item of [5, 'text', null, undefined]) {
+    const feed = async function* () {
+      yield item as unknown as FeedEvent<number>;
+    };
+    const message = `the feed of "orders" yielded ${JSON.stringify(item)}: a feed yields events, as { offset, data }`;
+    const reading = resume(tracker, 'orders', feed, { ...swift, handler() {} });
+    await expect(reading).rejects.toMatchObject({ code: 'unsupported', message });
+  }
+});
+
 test('a function that returns no feed is refused at once', async () => {
   let openings = 0;
   const feed = (() => [++openings]) as unknown as Feed<number, FeedEvent<number>>;

@@ -24,6 +24,17 @@ describe('a loop over a feed', () => {
     expect(call).toThrow(new TypeError(`resume: ${message}: give a tracker, the name of the source, and a feed`));
   });
 
+  test.each([
+    ['"x" is no handler', { handler: 'x' }],
+    ['`batch` needs a handler', { batch: { size: 2 } }],
+    ['`transact` needs a handler', { transact: true }],
+    ['`concurrency` needs a handler', { concurrency: 2 }],
+  ])('says that %s', (message, options) => {
+    const tracker = new OffsetTracker(new InMemoryOffsetStore());
+    const call = () => Reflect.apply(resume, undefined, [tracker, 'orders', numbers().feed, options]);
+    expect(call).toThrow(new TypeError(`resume of "orders": ${message}: give a function that takes an event`));
+  });
+
   test('goes on strictly after what is committed', async () => {
     const tracker = new OffsetTracker(new InMemoryOffsetStore([['orders', Offset.sequence(41)]]));
     const { feed, openings } = numbers();

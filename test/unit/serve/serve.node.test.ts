@@ -237,3 +237,8 @@ describe('the readers of a served log', () => {
     expect((await asked).stdout.match(/data: .*/g)).toEqual(['data: 2', 'data: 3']);
   });
 });
+
+test('what is no feed is refused where it is served, with what to give', () => {
+  const message = 'serve: {"append":1} is no feed: give a function, like that of a MemoryLog';
+  expect(() => serve({ append: 1 } as never)).toThrow(new TypeError(message));
+});

@@ -250,6 +250,11 @@ describe('a commit that fails', () => {
 });
 
 describe('a listener', () => {
+  it('is a function, or is refused', () => {
+    const tracker = new OffsetTracker(new TestStore());
+    expect(() => tracker.subscribe('log' as never)).toThrow(new TypeError('a listener is a function, found "log"'));
+  });
+
   it('hears until it unsubscribes', async () => {
     const tracker = new OffsetTracker(new TestStore());
     const [first, second] = [vi.fn<(event: TrackerEvent) => void>(), vi.fn<(event: TrackerEvent) => void>()];

@@ -124,7 +124,9 @@ describe('recording what does not fit', () => {
   it('refuses the sentinels: they name no event', async () => {
     const tracker = new OffsetTracker(new InMemoryOffsetStore());
     await expect(tracker.record('orders', Offset.earliest)).rejects.toThrow(InvalidOffsetError);
-    await expect(tracker.record('orders', Offset.latest)).rejects.toThrow(/latest/);
+    await expect(tracker.record('orders', Offset.latest)).rejects.toThrow(
+      `"orders" cannot take 'latest': no event has that place: record the offset of the event, or reset the source to it`,
+    );
   });
 
   it('refuses another kind than was recorded, says so, and takes it after a reset', async () => {
@@ -296,6 +298,12 @@ describe('a strategy', () => {
   ])('that makes no sense, as %o, is refused at once', (strategy) => {
     const make = (): unknown => new OffsetTracker(new InMemoryOffsetStore(), { strategy: strategy as never });
     expect(make).toThrow(/strategy.*'auto', 'manual' or/);
+  });
+
+  it.each([['earlest'], [5], [null], [{}]])('to start by that makes no sense, as %o, is refused at once', (policy) => {
+    const make = (): unknown => new OffsetTracker(new InMemoryOffsetStore(), { resetPolicy: policy as never });
+    const found = JSON.stringify(policy);
+    expect(make).toThrow(new TypeError(`resetPolicy ${found}: give 'earliest', 'latest', 'none' or a function`));
   });
 
   it('needs room for one event at least', () => {

@@ -21,6 +21,7 @@ for (const engine of ['memory', 'sqlite'] as const) {
     const events: TrackerEvent[] = [];
     tracker.subscribe((event) => events.push(event));
     const reading = await tracker.read('orders');
+    await expect(reading.transact(undefined as never, add(1))).rejects.toThrow(/undefined for "orders" is no offset/);
     expect(await reading.transact(sequence(1), add(1))).toEqual('applied');
     expect(await reading.transact(sequence(1), add(1))).toEqual('duplicate');
     expect(await reading.transact(sequence(3), add(2))).toEqual('applied');

@@ -36,14 +36,8 @@ export class RemoteOffsetStore implements OffsetStore {
   /**
    * @param stub what the namespace's `get` answers. A function is asked for a stub at each call: a stub that has failed once
    * may be broken for good, and one of an earlier request may not be used
-   * @throws UnsupportedError where it is none
    */
   constructor(stub: OffsetsStub | (() => OffsetsStub), options: RemoteOffsetStoreOptions = {}) {
-    if (Object(stub) !== stub) {
-      throw new UnsupportedError(
-        `${quote(stub)} is no stub of an OffsetsObject: give env.NAME.getByName(…), or a function`,
-      );
-    }
     this.compare = options.compare;
     // A stub has a method of any name, a function of yours has none of this one.
     const isStub = typeof (Object(stub) as Partial<OffsetsStub>).tidemark === 'function';

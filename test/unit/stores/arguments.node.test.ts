@@ -1,11 +1,9 @@
 import { CloudflareKVOffsetStore } from 'tidemark/cloudflare-kv';
-import { RemoteOffsetStore } from 'tidemark/durable-object';
 import { FileOffsetStore } from 'tidemark/file';
 import { expect, it } from 'vitest';
 
 it.each([
   ['a KV store', CloudflareKVOffsetStore, 'undefined is no KV binding: give env.NAME, as kv_namespaces names it'],
-  ['a remote store', RemoteOffsetStore, 'undefined is no stub of an OffsetsObject: give env.NAME.getByName(…)'],
   ['a file store', FileOffsetStore, 'undefined is no path: give a string or a file URL'],
 ])('%s of nothing says what to give, where it is made', (_, store, message) => {
   expect(() => Reflect.construct(store, [undefined])).toThrow(message);

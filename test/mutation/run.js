@@ -68,5 +68,6 @@ function scoreOf(report) {
   const statuses = Object.values(files).flatMap(({ mutants }) => mutants.map(({ status }) => status));
   const killed = statuses.filter((status) => status === 'Killed' || status === 'Timeout').length;
   const survived = statuses.filter((status) => status === 'Survived' || status === 'NoCoverage').length;
+  if (killed + survived === 0) return 'nothing to change';
   return `${killed} of ${killed + survived} killed (${((100 * killed) / (killed + survived)).toFixed(1)} %)`;
 }

@@ -40,10 +40,12 @@ describe('events of one id', () => {
   });
 
   test('are recorded by a heartbeat once another id has come, where ids are said to be shared', async () => {
-    const { places, warnings } = await read([event('1', '1a'), event('1', '1b'), event('2', '2a'), event('2', '2b')], {
+    const chunks = [event('1', '1a'), event('1', '1b'), event('2', '2a'), event('2', '2b')];
+    const { places, events, warnings } = await read(chunks, {
       sharedIds: true,
     });
     expect(places).toEqual(['-', '-', 'custom:1', '-', '-']);
+    expect(events.map(({ data }) => data)).toEqual(['1a', '1b', '2a', '2b']);
     expect(warnings).toEqual([]);
   });
 
@@ -56,6 +58,8 @@ describe('events of one id', () => {
   test('may be followed by their id alone', async () => {
     const { places, warnings } = await read([event('1', 'a'), 'id: 1\n\n', event('2', 'b')]);
     expect([places, warnings]).toEqual([['custom:1', 'custom:1', 'custom:2'], []]);
+    const together = await read([`${event('1', 'a')}id: 1\n\n${event('2', 'b')}`]);
+    expect([together.places, together.warnings]).toEqual([['custom:1', 'custom:1', 'custom:2'], []]);
   });
 });
 
@@ -74,6 +78,9 @@ describe('an event without an id', () => {
     const nine = await read(['data: x\n\n'.repeat(9)]);
     const ten = await read(['data: x\n\n'.repeat(30)]);
     expect([nine.warnings, ten.warnings]).toEqual([[], ['no-ids']]);
+    expect(ten.messages[0]).toMatch(/^the events of "orders" have no ids: no place .* the option `offset`$/);
+    const nothing = await read(['id:\n\n'.repeat(30)]);
+    expect(nothing.warnings, 'ids without events').toEqual([]);
     const some = await read([`id: 1\n\n${'data: x\n\n'.repeat(30)}`]);
     expect(some.warnings).toEqual([]);
   });
@@ -85,6 +92,20 @@ describe('an event without an id', () => {
     const { places, warnings } = await read([chunk.repeat(6)], { offset });
     expect(places.slice(0, 3)).toEqual(['-', '-', 'custom:0_2']);
     expect(warnings).toEqual([]);
+  });
+});
+
+describe('a function that makes offsets', () => {
+  test('of ids alone is not asked where there is none', async () => {
+    const asked: string[] = [];
+    const offset = (id: string) => Offset.custom(String(asked.push(id)));
+    const { events } = await read([`data: a\n\n${event('7', 'b')}id:\ndata: c\n\n`], { offset });
+    expect([asked, events.length]).toEqual([['7'], 3]);
+  });
+
+  test('and never makes one is warned of, as where no event has an id', async () => {
+    const { warnings } = await read(['data: x\n\n'.repeat(30)], { offset: (_id, _message) => undefined });
+    expect(warnings).toEqual(['no-ids']);
   });
 });
 

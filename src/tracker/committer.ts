@@ -11,7 +11,7 @@ import type { Triggers } from './strategy.ts';
 import type { CommitOutcome, RecordOutcome } from './types.ts';
 
 /** Microtasks that a commit waits for at most while each of them brings another record: a loop over what is at hand. */
-const gatherTurns = 16;
+const gatherTurns = 64;
 
 /** One answer for all, so that a record allocates nothing. */
 export const answers = /* @__PURE__ */ (() => ({

@@ -161,8 +161,12 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
    * const ticket = await tracker.begin('orders', Offset.sequence(42));
    * handle(order).then(() => ticket.done());
    */
-  async begin(source: string, offset: Offset, options?: BeginOptions): Promise<Ticket> {
-    return this.#reading(source).begin(offset, options);
+  begin(source: string, offset: Offset, options?: BeginOptions): Promise<Ticket> {
+    try {
+      return this.#reading(source).begin(offset, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**

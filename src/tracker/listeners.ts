@@ -1,3 +1,4 @@
+import { quote } from '../errors.ts';
 import type { Offset } from '../offset.ts';
 import type { TrackerEvent } from './types.ts';
 
@@ -10,6 +11,7 @@ export class Listeners {
   }
 
   add(listener: (event: TrackerEvent) => void): () => void {
+    if (typeof listener !== 'function') throw new TypeError(`a listener is a function, found ${quote(listener)}`);
     // The same function may be given twice.
     const own = (event: TrackerEvent): void => listener(event);
     this.#all.add(own);

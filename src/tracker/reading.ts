@@ -31,7 +31,7 @@ export class SourceReading implements Reading, Member, Applies {
   /** Whether it began its epoch, so that no older reading writes in it. */
   readonly isFencing: boolean;
   readonly #host: ReadingHost;
-  #end: FencedError | OffsetError | undefined;
+  #end: FencedError | 'closed' | undefined;
   #window: Window | undefined;
   #controller: AbortController | undefined;
   /** Effects that are to be applied. */
@@ -51,14 +51,14 @@ export class SourceReading implements Reading, Member, Applies {
   }
 
   get state(): ReadingState {
-    if (this.#end) return this.#end.code === 'closed' ? 'closed' : 'fenced';
+    if (this.#end) return this.#end === 'closed' ? 'closed' : 'fenced';
     return this.position.known ? 'live' : 'starting';
   }
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      if (this.#end) this.#controller.abort(this.#end);
+      if (this.#end) this.#controller.abort(this.#reason());
     }
     return this.#controller.signal;
   }
@@ -171,16 +171,15 @@ export class SourceReading implements Reading, Member, Applies {
   /** Nothing more is recorded here; what was stays pending. */
   end(): void {
     if (this.#end) return;
-    const { source, position } = this;
-    const error = new OffsetError('closed', `the reading of ${quote(source)} is closed: read again`, { source });
-    this.#end = error;
+    const { position } = this;
+    this.#end = 'closed';
     position.readings.delete(this);
     if (position.standing === this) position.standing = undefined;
     const hadTickets = this.inFlight > 0;
-    this.#window?.drop(error);
+    this.#window?.drop(this.#reason());
     if (hadTickets) position.ticketsChanged();
     else position.changed();
-    this.#controller?.abort(error);
+    this.#controller?.abort(this.#reason());
   }
 
   /** Compares and sets, from the place that this reading knows, until that is decided. */
@@ -247,7 +246,7 @@ export class SourceReading implements Reading, Member, Applies {
   }
 
   #isFenced(): boolean {
-    return this.#end !== undefined && this.#end.code !== 'closed';
+    return this.#end !== undefined && this.#end !== 'closed';
   }
 
   #unfinished(): OffsetError {
@@ -285,7 +284,14 @@ export class SourceReading implements Reading, Member, Applies {
 
   /** @throws OffsetError 'closed' where the reading was closed; a fenced one answers */
   #refuse<T>(fenced: T): T {
-    if (this.#end?.code === 'closed') throw this.#end;
+    if (this.#end === 'closed') throw this.#reason();
     return fenced;
+  }
+
+  /** Why it has ended. Made where somebody asks: a tracker that is closed ends the readings of all sources. */
+  #reason(): OffsetError | undefined {
+    const { source } = this;
+    if (this.#end !== 'closed') return this.#end;
+    return new OffsetError('closed', `the reading of ${quote(source)} is closed: read again`, { source });
   }
 }

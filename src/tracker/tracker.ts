@@ -149,7 +149,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
    */
   record(source: string, offset: Offset, options?: RecordOptions): Promise<RecordOutcome> {
     try {
-      return this.#reading(source).record(offset, options);
+      return this.#standing.of(source).record(offset, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -163,7 +163,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
    */
   begin(source: string, offset: Offset, options?: BeginOptions): Promise<Ticket> {
     try {
-      return this.#reading(source).begin(offset, options);
+      return this.#standing.of(source).begin(offset, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -185,10 +185,8 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
   async commitAll(): Promise<Map<string, CommitOutcome>> {
     this.#checkOpen();
     const asked = new Map<string, Promise<CommitOutcome>>();
-    for (const position of this.#positions.all()) {
-      const { source } = position;
-      if (position.pending) asked.set(source, this.#committer.ask(position, true));
-    }
+    for (const position of this.#positions.all())
+      if (position.pending) asked.set(position.source, this.#committer.ask(position, true));
     await Promise.allSettled(asked.values());
     const outcomes = new Map<string, CommitOutcome>();
     for (const [source, outcome] of asked) outcomes.set(source, await outcome);
@@ -248,7 +246,6 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
    * const stop = tracker.subscribe(({ type, source, offset }) => console.log(type, source, offset));
    */
   subscribe(listener: (event: TrackerEvent) => void): () => void {
-    if (typeof listener !== 'function') throw new TypeError(`a listener is a function, found ${quote(listener)}`);
     this.#start();
     return this.#rules.listeners.add(listener);
   }
@@ -324,11 +321,6 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
     const reading = new SourceReading(position, this.#host, fence);
     reading.from = from;
     return reading as unknown as Reading<S>; // What its effects take is the store's to say.
-  }
-
-  /** The tracker's own reading, for records by source. */
-  #reading(source: string): SourceReading {
-    return this.#standing.of(source);
   }
 
   async #reset(source: string, at: { readonly offset?: Offset }): Promise<void> {

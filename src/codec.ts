@@ -31,9 +31,14 @@ export function decode(text: string, source: string, where: string): Checkpoint 
   const found = asCheckpoint(value, source, where);
   // Text that has lost its offset stands for no tombstone, and '' is no number, whatever BigInt says.
   const { offset } = found;
-  const isLost = offset?.kind === 'sequence' ? !text.includes(`"${offset.value}"`) : !('offset' in Object(value));
-  if (isLost) throw unreadable(value, source, where);
+  const isSaid =
+    offset?.kind === 'sequence' ? text.includes(`"${offset.value}"`) : (offset ?? isTombstone(text, value));
+  if (!isSaid) throw unreadable(value, source, where);
   return found;
+}
+
+function isTombstone(text: string, value: unknown): boolean {
+  return text.includes('"undefined"') && 'offset' in Object(value);
 }
 
 const ofBigint = { values: { 'offset.value': ['bigint'] }, v: 1 };

@@ -55,6 +55,10 @@ describe('a checkpoint as text', () => {
     ['a sentinel with a value', '{"json":{"epoch":0,"rank":1,"offset":{"kind":"latest","value":{}},"committedAt":2}}'],
     ['an unknown kind', '{"json":{"epoch":0,"rank":1,"offset":{"kind":"x"},"committedAt":2}}'],
     ['a bad number', '{"json":{"offset":{"value":"x"}},"meta":{"values":{"offset.value":["bigint"]}}}'],
+    [
+      'a checkpoint without an offset that does not say so',
+      '{"json":{"epoch":0,"rank":1,"offset":null,"committedAt":2},"meta":{"values":{"offset":[]},"v":1}}',
+    ],
     ['a checkpoint that has lost its offset, which is no tombstone', '{"json":{"epoch":0,"rank":1,"committedAt":2}}'],
     [
       'a sequence that has lost its digits, which is not 0',

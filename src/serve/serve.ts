@@ -81,8 +81,8 @@ const methods = 'GET, POST, OPTIONS';
  * own, which is asked for the next event only when the client takes it.
  *
  * By status: 204 where the feed has ended, 400 for an id that no client can have been sent, 410 for one that is too old,
- * from the future or unknown, the status of a FeedError where it has one, 405, 500 and 503. The message of the error is
- * the text of a 4xx.
+ * from the future or unknown, the status of a FeedError where it has one, 405, 500 and 503. What an id is refused for is
+ * the text of a 400 and a 410; any other error goes to `onError`, and the client is told its status.
  *
  * @throws UnsupportedError for `cors` that no browser takes
  * @example
@@ -193,7 +193,8 @@ class Server<T, E extends FeedEvent<T>> {
       heartbeatMs: heartbeatMs || Infinity,
       retryMs,
       openingMs,
-      maxBufferBytes,
+      // Without any room nobody could be told from a client that takes nothing.
+      maxBufferBytes: Math.max(1, maxBufferBytes),
       stallTimeoutMs: stallTimeoutMs || Infinity,
       onWarning,
       onFailure: (error) => {
@@ -214,11 +215,11 @@ class Server<T, E extends FeedEvent<T>> {
 
   #refuse(error: unknown, connection: Connection<T, E> | undefined, headers: Headers): Response {
     const status = statusOf(error);
-    const { retryAfterMs } = Object(error) as Partial<FeedError>;
+    const { retryAfterMs, source } = Object(error) as Partial<FeedError>;
     if (retryAfterMs !== undefined) headers.set('retry-after', String(Math.ceil(retryAfterMs / 1000)));
     if (status < 500) {
       this.#identify(connection, headers);
-      return text(status, messageOf(error), headers);
+      if ((status === 400 && source === undefined) || isRefusal(error)) return text(status, messageOf(error), headers);
     }
     // The error may say what is nobody else's business.
     this.#tell(error);

@@ -4,9 +4,9 @@ import { type Server, createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import { EventSource } from 'eventsource';
-import { type Feed, InMemoryOffsetStore, Offset, OffsetTracker, resume, sse } from 'tidemark';
+import { type Feed, FeedError, InMemoryOffsetStore, Offset, OffsetTracker, resume, sse } from 'tidemark';
 import { MemoryLog, serve } from 'tidemark/serve';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type Handler, listenerOf } from './listener.ts';
 
 const cleanups: (() => unknown)[] = [];
@@ -241,4 +241,50 @@ describe('the readers of a served log', () => {
 test('what is no feed is refused where it is served, with what to give', () => {
   const message = 'serve: {"append":1} is no feed: give a function, like that of a MemoryLog';
   expect(() => serve({ append: 1 } as never)).toThrow(new TypeError(message));
+});
+
+test('what a feed is refused by its own server is told to onError, and not to the client', async () => {
+  const errors: unknown[] = [];
+  const refused = new FeedError('"orders" from "http://10.0.0.7/tenant-42": the server answered 403', { status: 403 });
+  // oxlint-disable-next-line require-yield
+  const feed: Feed<number> = async function* () {
+    throw refused;
+  };
+  const response = await ask(serve(feed, { onError: (error) => void errors.push(error) }));
+  expect([response.status, await response.text()]).toEqual([403, 'The feed cannot be read now.\n']);
+  expect(errors).toEqual([refused]);
+});
+
+test('a log that begins anew refuses an old place as that of another log, which onFeedChanged answers', async () => {
+  const store = new InMemoryOffsetStore();
+  const readAll = async (log: MemoryLog<number>, onFeedChanged: 'stop' | 'earliest', count: number) => {
+    const handler = serve(log.feed);
+    const fetch = (url: string, init: RequestInit) => handler(new Request(url, init));
+    const feed = sse('http://localhost/orders', { fetch: fetch as never, feedId: 'Feed-Id', offset: Offset.sequence });
+    const seen: string[] = [];
+    for await (const { data } of resume(new OffsetTracker(store), 'orders', feed, { onFeedChanged }))
+      if (seen.push(data) === count) break;
+    return seen;
+  };
+  expect(await readAll(filled(5, { feedId: 'first' }), 'stop', 5)).toHaveLength(5);
+  const second = filled(2, { feedId: 'second' });
+  await expect(readAll(second, 'stop', 1)).rejects.toMatchObject({ code: 'feed-changed', found: 'second' });
+  expect(await readAll(second, 'earliest', 2)).toEqual(['1', '2']);
+});
+
+test('a buffer of nothing is one of little: a client that waits is sent signs of life', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
+  cleanups.push(() => vi.useRealTimers());
+  const response = await ask(serve(filled(0).feed, { maxBufferBytes: 0, heartbeatMs: 1000, stallTimeoutMs: 5000 }));
+  const reader = response.body?.getReader();
+  let text = '';
+  const reading = (async () => {
+    for (let chunk = await reader?.read(); chunk?.value; chunk = await reader?.read()) {
+      text += new TextDecoder().decode(chunk.value);
+    }
+  })();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(text.match(/^:$/gm)?.length).toBeGreaterThan(5);
+  await reader?.cancel();
+  await reading;
 });

@@ -1,4 +1,5 @@
 import { UnsupportedError, quote } from '../errors.ts';
+import { longestTimeout } from './pause.ts';
 import { checkUrl } from './url.ts';
 import type { Offset } from '../offset.ts';
 import type { Feed, FeedContext, FeedEvent, FeedItem } from './feed.ts';
@@ -100,19 +101,20 @@ class Connection<T, E extends FeedEvent<T>> {
   #wake = (): void => {};
   #opened = false;
   #trouble: unknown;
+  #unacked: Offset | undefined;
   #ping: ReturnType<typeof setInterval> | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
 
   constructor(url: string, options: WebSocketOptions<T, E>, from: Offset, context: FeedContext) {
-    const { idleTimeoutMs, maxWaiting = 10_000, ack, closed } = options;
+    const { idleTimeoutMs, maxWaiting = 10_000, closed } = options;
     this.#options = options;
     this.#context = context;
     this.#errors = new FeedErrors(context.source, url);
     const socket = this.#connect(url);
     this.#socket = socket;
-    // It watches itself then.
+    context.opening?.();
+    // It watches its silence itself then.
     if (idleTimeoutMs !== undefined) context.deadAfter(0);
-    else context.opening?.();
     this.#heard();
     socket.binaryType = 'arraybuffer';
     socket.addEventListener('open', () => this.#attempt(() => this.#open(from)));
@@ -125,12 +127,9 @@ class Connection<T, E extends FeedEvent<T>> {
     });
     socket.addEventListener('error', ({ message }) => (this.#trouble = message));
     socket.addEventListener('close', (close) => this.#attempt(() => this.#end(this.#overBy(close, closed?.(close)))));
-    if (!ack) return;
     context.onRecorded((offset) => {
-      this.#attempt(() => {
-        const message = this.#over ? undefined : ack(offset);
-        if (message !== undefined) socket.send(message);
-      });
+      this.#unacked = offset;
+      if (this.#opened) this.#attempt(() => this.#ack());
     });
   }
 
@@ -190,9 +189,18 @@ class Connection<T, E extends FeedEvent<T>> {
     const { subscribe, ping } = this.#options;
     this.#opened = true;
     if (subscribe) this.#socket.send(subscribe(from));
+    this.#ack();
     if (ping) this.#ping = setInterval(() => this.#socket.send(ping.message), ping.everyMs);
     this.#heard();
     this.#context.opened();
+  }
+
+  /** Tells the server of what was recorded last, of events of an earlier connection too. */
+  #ack(): void {
+    const offset = this.#unacked;
+    this.#unacked = undefined;
+    const message = this.#over || !offset ? undefined : this.#options.ack?.(offset);
+    if (message !== undefined) this.#socket.send(message);
   }
 
   #read(message: string | ArrayBuffer): readonly WebSocketItem<T, E>[] {
@@ -232,10 +240,10 @@ class Connection<T, E extends FeedEvent<T>> {
 
   #heard(): void {
     const { idleTimeoutMs = 0 } = this.#options;
-    if (idleTimeoutMs <= 0) return;
+    if (idleTimeoutMs <= 0 || idleTimeoutMs === Infinity) return;
     clearTimeout(this.#silence);
     const error = this.#errors.error(`silent for ${idleTimeoutMs} ms`);
-    this.#silence = setTimeout(() => this.#end({ error }), idleTimeoutMs);
+    this.#silence = setTimeout(() => this.#end({ error }), Math.min(idleTimeoutMs, longestTimeout));
   }
 
   #end(over: Over): void {

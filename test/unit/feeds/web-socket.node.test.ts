@@ -72,6 +72,47 @@ describe('a WebSocket', () => {
     expect((await done).error).toBeUndefined();
   });
 
+  test('acknowledges once it is open what was recorded while it was being opened', async () => {
+    const sent: string[] = [];
+    let open = (): void => {};
+    class Slow {
+      binaryType = '';
+      addEventListener(type: string, listener: () => void): void {
+        if (type === 'open') open = listener;
+      }
+      send(message: string): void {
+        sent.push(message);
+      }
+      close(): void {}
+    }
+    let recorded = (_offset: Offset): void => {};
+    const context = {
+      source: 'orders',
+      signal: new AbortController().signal,
+      openedBefore: true,
+      opened() {},
+      alive() {},
+      deadAfter() {},
+      reopenAfter() {},
+      warn() {},
+      onRecorded: (listener: typeof recorded) => void (recorded = listener),
+    };
+    const feed = webSocket('ws://example.com', {
+      ...options,
+      WebSocket: Slow as never,
+      ack: (offset) => `ack ${Offset.format(offset)}`,
+    });
+    const items = feed(Offset.sequence(2), context)[Symbol.asyncIterator]();
+    const next = items.next();
+    recorded(Offset.sequence(1));
+    recorded(Offset.sequence(2));
+    expect(sent).toEqual([]);
+    open();
+    recorded(Offset.sequence(3));
+    expect(sent).toEqual(['after seq:2', 'ack seq:2', 'ack seq:3']);
+    void next;
+  });
+
   test('sends signs of life where the server wants them', async () => {
     const { url, received } = await serve(() => {});
     const stop = new AbortController();

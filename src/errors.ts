@@ -120,11 +120,21 @@ export class UnsupportedError extends OffsetError {
   }
 }
 
+/** Options of a {@link FeedExpiredError}. */
+export interface FeedExpiredErrorOptions extends OffsetErrorOptions {
+  /** See {@link FeedExpiredError.feedId}. Default: none. */
+  readonly feedId?: string | undefined;
+}
+
 /** The feed no longer holds the events after the offset it was asked to go on from. */
 export class FeedExpiredError extends OffsetError {
   override readonly name = 'FeedExpiredError';
-  constructor(message: string, options?: OffsetErrorOptions) {
+  /** The id that the feed tells of its log; undefined where it tells none. */
+  readonly feedId: string | undefined;
+
+  constructor(message: string, options: FeedExpiredErrorOptions = {}) {
     super('feed-expired', message, options);
+    this.feedId = options.feedId;
   }
 }
 

@@ -1,7 +1,13 @@
 export type { Change, ChangeOutcome, Checkpoint, CompareCustom } from './checkpoint.ts';
 export { beginEpoch, compareChange, compareCheckpoints, isCheckpoint, join } from './checkpoint.ts';
 export { decode as decodeCheckpoint, encode as encodeCheckpoint } from './codec.ts';
-export type { FeedChangedErrorOptions, OffsetErrorCode, OffsetErrorOptions, StorageErrorOptions } from './errors.ts';
+export type {
+  FeedChangedErrorOptions,
+  FeedExpiredErrorOptions,
+  OffsetErrorCode,
+  OffsetErrorOptions,
+  StorageErrorOptions,
+} from './errors.ts';
 export {
   FeedChangedError,
   FeedExpiredError,

@@ -96,7 +96,9 @@ class Reading<T> {
         const response = await this.#ask(mode);
         yield* mode === 'sse' ? this.#events(response) : await this.#page(response);
         if (this.#last.closed || (this.#last.upToDate && live === false)) return 'end';
-        if (mode && before === this.#offset) await pause(sentAt + restMs - Date.now(), signal);
+        // Where nothing has come. What has not been read yet is asked for at once.
+        if (before === this.#offset && (mode || !this.#last.upToDate))
+          await pause(sentAt + restMs - Date.now(), signal);
       }
       return undefined;
     } finally {
@@ -113,7 +115,11 @@ class Reading<T> {
     const response = await this.#http.ask({ url: withQuery(url, 'offset', this.#offset), accept });
     const { status } = response;
     if (status === 200 || status === 204) return response;
-    throw refusal(response, this.#http.errors, { place: this.#offset, openedBefore: this.#openedBefore });
+    throw refusal(response, this.#http.errors, {
+      place: this.#offset,
+      openedBefore: this.#openedBefore,
+      log: this.#options,
+    });
   }
 
   /** What a whole answer brings. */
@@ -123,7 +129,8 @@ class Reading<T> {
     // A network that wants a login first may answer in the server's place.
     const about = { status: response.status, retryable: this.#openedBefore };
     if (next === null) {
-      const hint = 'to another origin, the server has to name it in Access-Control-Expose-Headers';
+      const hint =
+        'to another origin, the server has to name it in Access-Control-Expose-Headers, beside Stream-Up-To-Date, Stream-Cursor and Stream-Closed';
       throw this.#http.errors.error(`found no Stream-Next-Offset, which a Durable Stream sends (${hint})`, about);
     }
     const text = response.status === 204 ? '' : await this.#http.inTime(() => response.text());

@@ -21,14 +21,21 @@ export class FeedErrors {
     return this.error(message, { ...options, retryable: false });
   }
 
-  /** @param place how the server was told where to go on */
-  expired(place: string): FeedExpiredError {
+  /**
+   * @param place how the server was told where to go on
+   * @param feedId what the server says that its log is
+   */
+  expired(place: string, feedId?: string): FeedExpiredError {
     const message = `the events after ${quote(place)} are gone (410): give an onExpired`;
-    return new FeedExpiredError(this.about(message), { source: this.#source });
+    return new FeedExpiredError(this.about(message), { source: this.#source, feedId });
   }
 
   about(message: string): string {
-    // Without the query, which may hold a secret.
-    return `${quote(this.#source)} from ${quote(this.#url.replace(/[?#].*/, ''))}: ${message}`;
+    return `${quote(this.#source)} from ${quote(bare(this.#url))}: ${message}`;
   }
+}
+
+/** A URL without its query and its user, which may hold secrets. */
+export function bare(url: string): string {
+  return url.replace(/[?#].*/s, '').replace(/\/\/[^/@]*@/, '//');
 }

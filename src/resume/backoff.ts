@@ -1,7 +1,5 @@
+import { longestTimeout } from '../feeds/pause.ts';
 import type { ReaderOptions } from './options.ts';
-
-/** The longest delay that `setTimeout` takes; a longer one fires at once. */
-const longestTimeout = 2 ** 31 - 1;
 
 /** What {@link Backoff} goes by; times in ms. */
 export interface BackoffOptions {

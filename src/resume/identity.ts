@@ -1,4 +1,4 @@
-import { FeedChangedError, quote } from '../errors.ts';
+import { FeedChangedError, FeedExpiredError, quote } from '../errors.ts';
 import type { FeedOpening } from '../feeds/feed.ts';
 import { type Offset, format, isConcrete } from '../offset.ts';
 import type { Runs } from '../tracker/runs.ts';
@@ -17,13 +17,8 @@ export function checkIdentity(
   const { place } = filter;
   const expected = runs.feedOf(source);
   const started = isConcrete(place);
-  if (feedId !== undefined && expected !== undefined && feedId !== expected && started) {
-    return changed(`is the log ${quote(feedId)} now, and '${format(place)}' belongs to ${quote(expected)}`, {
-      source,
-      expected,
-      found: feedId,
-    });
-  }
+  const other = feedId === undefined ? undefined : otherLog(feedId, filter, source, runs);
+  if (other) return other;
   if (started && head && filter.isBehind(head)) {
     const about = feedId === undefined ? '' : ` of the log ${quote(feedId)}`;
     return changed(`ends at '${format(head)}'${about}, before the place '${format(place)}'`, {
@@ -34,6 +29,26 @@ export function checkIdentity(
   }
   if (feedId !== undefined) runs.identify(source, feedId);
   return undefined;
+}
+
+/** Why the place is none of the feed's: a server that refuses it may say that its log is another one. */
+export function whyLost<E extends FeedExpiredError | FeedChangedError>(
+  error: E,
+  filter: Filter | undefined,
+  runs: Runs,
+): E | FeedChangedError {
+  if (!(error instanceof FeedExpiredError) || !filter) return error;
+  const { feedId, source } = error;
+  const other = feedId !== undefined && source !== undefined && otherLog(feedId, filter, source, runs);
+  return other || error;
+}
+
+/** The error of a log that is not the one that the place belongs to. */
+function otherLog(found: string, { place }: Filter, source: string, runs: Runs): FeedChangedError | undefined {
+  const expected = runs.feedOf(source);
+  if (expected === undefined || found === expected || !isConcrete(place)) return undefined;
+  const what = `is the log ${quote(found)} now, and '${format(place)}' belongs to ${quote(expected)}`;
+  return changed(what, { source, expected, found });
 }
 
 function changed(

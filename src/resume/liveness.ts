@@ -97,8 +97,8 @@ export class Liveness {
   /** How long the connection may be silent, in ms; undefined: for ever. */
   get limitMs(): number | undefined {
     const { openTimeoutMs = 10_000, idleTimeoutMs } = this.#options;
-    if (this.#ownLimitMs === 0) return undefined;
     if (this.#opensAt !== undefined) return openTimeoutMs || undefined;
+    if (this.#ownLimitMs === 0) return undefined;
     const limit = idleTimeoutMs ?? this.#ownLimitMs ?? this.#learned();
     return limit || undefined;
   }

@@ -15,7 +15,7 @@ import { takeTurns } from './exclusive.ts';
 import { Restart, isLost } from './expiry.ts';
 import { StorePatience, endReading, isFinal, mayPass } from './failures.ts';
 import { Filter } from './filter.ts';
-import { checkIdentity, pinOf } from './identity.ts';
+import { checkIdentity, pinOf, whyLost } from './identity.ts';
 import { Liveness } from './liveness.ts';
 import { News } from './news.ts';
 import type { FeedReason, FeedState, FeedStateDetail, ReaderOptions } from './options.ts';
@@ -245,9 +245,9 @@ export class Reader<E extends FeedEvent<unknown>> {
 
   /** Whether an item is after the place. */
   #takes(item: FeedItem<unknown, E>): boolean {
-    this.#backoff.alive();
-    this.#restart.expiries = 0;
     const takes = this.#filter?.takes(item) !== false;
+    if (takes) this.#backoff.alive(); // What comes again is no sign that anything gets on.
+    this.#restart.expiries = 0;
     this.news.heard(item, this.#filter?.place);
     return takes;
   }
@@ -306,7 +306,7 @@ export class Reader<E extends FeedEvent<unknown>> {
     const meant = !this.#connection.signal.aborted;
     await this.#connection.close();
     if (!meant || this.ended) return;
-    if (isLost(error)) await this.#restart.after(error, this.#options);
+    if (isLost(error)) await this.#restart.after(whyLost(error, this.#filter, this.#tracker.runs), this.#options);
     else if (mayPass(error, this.#backoff, this.#options)) await this.#wait(error);
     else this.fail(error);
   }

@@ -6,20 +6,24 @@ import type { FeedErrors } from '../feed-errors.ts';
 import type { FeedResponse, LogOptions } from './options.ts';
 
 /** The longest that a server is left alone because it says so, in ms. */
-const longestRetryAfterMs = 600_000;
+export const longestRetryAfterMs = 600_000;
 
 /**
  * What an answer means that is none of the feed's. 408, 425, 429 and 5xx may pass. So may a 404 where the feed was open
  * before: while servers change over, nobody answers for a path.
  * @param place how the server was told where to go on
+ * @param log says what the feed id of the answer is
  */
 export function refusal(
   response: FeedResponse,
   errors: FeedErrors,
-  { place, openedBefore }: { readonly place: string; readonly openedBefore: boolean },
+  { place, openedBefore, log }: { readonly place: string; readonly openedBefore: boolean; readonly log?: LogOptions },
 ): FeedError | FeedExpiredError {
   const { status, statusText = '' } = response;
-  if (status === 410) return errors.expired(place);
+  if (status === 410) {
+    const { feedId } = openingOf(response, { ...log, head: () => undefined }, { offsetOf: () => undefined, errors });
+    return errors.expired(place, feedId);
+  }
   return errors.error(`the server answered ${status} ${statusText}`.trimEnd(), {
     status,
     retryable: status >= 500 || [408, 425, 429].includes(status) || (status === 404 && openedBefore),

@@ -1,4 +1,4 @@
-import type { FeedErrors } from '../feed-errors.ts';
+import { type FeedErrors, bare } from '../feed-errors.ts';
 import type { FeedHeaders, FeedRequest, FeedResponse, HttpOptions } from './options.ts';
 
 /** One question to a server. */
@@ -52,7 +52,8 @@ async function send(
     };
     if (!fetch) request = new Request(url, init);
   } catch (cause) {
-    throw errors.final(`it cannot be asked for: ${cause}`, { cause });
+    // The cause names the whole URL, which may hold secrets.
+    throw errors.final(`it cannot be asked for: ${String(cause).replaceAll(url, bare(url))}`);
   }
   return request ? globalThis.fetch(request) : await (fetch ?? globalThis.fetch)(url, init);
 }

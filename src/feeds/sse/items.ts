@@ -8,6 +8,12 @@ import type { SseEvent, SseMessage, SseOptions } from './options.ts';
 
 export type SseItem<T> = FeedItem<T, SseEvent<T>>;
 
+/** What all openings of a feed have in common. */
+export interface Seen {
+  /** Events so far, where none has an id. */
+  without: number;
+}
+
 /** After so many events without an id it is said that nothing can be recorded. */
 const enough = 10;
 
@@ -26,14 +32,18 @@ export class Items<T> {
   #carried = false;
   /** What the events of that id stand for where they share it, until another id shows that all have come. */
   #shared: Offset | undefined;
-  /** Events so far, where none has an id. */
-  #without = 0;
+  readonly #seen: Seen;
 
   /** @param id the last event id that the server was sent */
-  constructor(options: SseOptions<T>, context: FeedContext, errors: FeedErrors, id: string) {
+  constructor(
+    options: SseOptions<T>,
+    { context, errors, found }: { readonly context: FeedContext; readonly errors: FeedErrors; readonly found: Seen },
+    id: string,
+  ) {
     this.#options = options;
     this.#context = context;
     this.#errors = errors;
+    this.#seen = found;
     this.#id = id;
   }
 
@@ -69,7 +79,7 @@ export class Items<T> {
       // An empty id takes the last one back, once.
       return id === undefined || this.#id !== '';
     }
-    this.#without = -Infinity;
+    this.#seen.without = -Infinity;
     const { sharedIds = false } = this.#options;
     const again = id === this.#eventId;
     if (data === undefined) return !(sharedIds && again);
@@ -83,7 +93,7 @@ export class Items<T> {
   }
 
   #count(): void {
-    if (++this.#without !== enough) return;
+    if (++this.#seen.without !== enough) return;
     this.#context.warn(
       'no-ids',
       `the events of ${quote(this.#context.source)} have no ids: no place can be recorded, and all come again. Have the ` +
@@ -121,7 +131,7 @@ export class Items<T> {
     // Most events take this way, and need no message of their own.
     if (!this.#options.offset) return id === undefined ? undefined : custom(id);
     const place = this.offsetOf(id, { id: lastId, type, data });
-    if (place) this.#without = -Infinity;
+    if (place) this.#seen.without = -Infinity;
     return place;
   }
 

@@ -4,7 +4,7 @@ import type { FeedContext } from '../feed.ts';
 import type { FeedErrors } from '../feed-errors.ts';
 import { refusal } from '../http/answer.ts';
 import { ask, type Question } from '../http/ask.ts';
-import type { FeedResponse } from '../http/options.ts';
+import type { FeedResponse, LogOptions } from '../http/options.ts';
 import { inHeader, withQuery, wordOf } from '../http/place.ts';
 import type { SseOptions } from './options.ts';
 
@@ -30,10 +30,16 @@ export function questionOf(
 }
 
 /** Rejects with what an answer means that is no event stream, and no 204. */
-export function check(response: FeedResponse, errors: FeedErrors, id: string, { openedBefore }: FeedContext): void {
+export function check(
+  response: FeedResponse,
+  errors: FeedErrors,
+  id: string,
+  { openedBefore }: FeedContext,
+  log: LogOptions,
+): void {
   const { status } = response;
   if (status === 204) return;
-  if (status !== 200) throw refusal(response, errors, { place: id, openedBefore });
+  if (status !== 200) throw refusal(response, errors, { place: id, openedBefore, log });
   const type = response.headers.get('content-type') ?? 'no content type';
   if (/^text\/event-stream *(;|$)/i.test(type)) return;
   // Where the feed was open before, it may be the page of a network that wants a login first.

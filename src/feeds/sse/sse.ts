@@ -2,13 +2,13 @@ import { quote } from '../../errors.ts';
 import { checkUrl } from '../url.ts';
 import type { Offset } from '../../offset.ts';
 import type { Feed, FeedContext, FeedIterator } from '../feed.ts';
-import { openingOf } from '../http/answer.ts';
+import { longestRetryAfterMs, openingOf } from '../http/answer.ts';
 import { type BodyReader, readerOf } from '../http/body.ts';
 import { HttpConnection } from '../http/connection.ts';
 import type { FeedResponse } from '../http/options.ts';
 import { warnUntold } from '../http/place.ts';
 import { EventStream } from './event-stream.ts';
-import { Items, type SseItem } from './items.ts';
+import { Items, type Seen, type SseItem } from './items.ts';
 import type { SseEvent, SseOptions } from './options.ts';
 import { check, corsAdvice, idOf, questionOf } from './request.ts';
 
@@ -18,7 +18,7 @@ import { check, corsAdvice, idOf, questionOf } from './request.ts';
  * event without an id has no offset, and cannot be recorded: give every event one. An empty id takes the last one back:
  * the event's `id` is empty, its offset is `Offset.custom('')`, and the next request sends no id; where the option
  * `offset` makes offsets of ids, an empty one has none, and reading goes on after the last that has. `retry:` and
- * `Retry-After` (of up to 10 minutes) are waited for.
+ * `Retry-After` are waited for, up to 10 minutes.
  *
  * By status: 204 ends the feed. 410 is a FeedExpiredError. 408, 425, 429, 5xx and network errors are tried again. Anything
  * else but a 200 of type text/event-stream is a FeedError that ends the reading; but where the feed was open before, a
@@ -34,14 +34,14 @@ export function sse<T>(
 ): Feed<T, SseEvent<T>>;
 export function sse<T>(url: string | URL, options: SseOptions<T> = {}): Feed<T | string, SseEvent<T | string>> {
   checkUrl('sse', url);
-  const found: Found = {};
+  const found: Found = { without: 0 };
   return (from, context) => ({
     [Symbol.asyncIterator]: () => new Connection(String(url), options, from, { context, found }),
   });
 }
 
 /** What is known of the server from earlier openings. */
-interface Found {
+interface Found extends Seen {
   /** What to do about its refusing `Last-Event-ID`. */
   advice?: string | undefined;
 }
@@ -77,11 +77,11 @@ class Connection<T> implements FeedIterator<SseItem<T | string>> {
     this.#found = found;
     this.#id = idOf(from, options);
     this.#http = new HttpConnection(url, options, context, idleTimeoutMs ?? 0);
-    this.#items = new Items(options, context, this.#http.errors, this.#id ?? '');
-    this.#stream = new EventStream(maxEventLength, (ms) => context.reopenAfter(ms));
-    // It watches itself then.
+    this.#items = new Items(options, { context, errors: this.#http.errors, found }, this.#id ?? '');
+    this.#stream = new EventStream(maxEventLength, (ms) => context.reopenAfter(Math.min(ms, longestRetryAfterMs)));
+    context.opening?.();
+    // It watches its silence itself then.
     if (idleTimeoutMs !== undefined) context.deadAfter(0);
-    else context.opening?.();
   }
 
   next(): Promise<Result<T>> {
@@ -133,7 +133,7 @@ class Connection<T> implements FeedIterator<SseItem<T | string>> {
     const { errors, signal } = this.#http;
     if (this.#id === undefined && typeof this.#options.body !== 'function') warnUntold(this.#from, this.#context);
     const response = await this.#ask();
-    check(response, errors, this.#id ?? '', this.#context);
+    check(response, errors, this.#id ?? '', this.#context, this.#options);
     if (response.status === 204) return undefined;
     const bytes = readerOf(response.body, signal, errors);
     const offsetOf = (id: string) => this.#items.offsetOf(id, { id, type: 'message', data: '' });

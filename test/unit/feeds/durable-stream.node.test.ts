@@ -1,6 +1,6 @@
 import { DurableStreamTestServer } from '@durable-streams/server';
 import { FeedChangedError, InMemoryOffsetStore, Offset, OffsetTracker, durableStream, resume } from 'tidemark';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { answering } from './answers.ts';
 import { openOnce } from './opening.ts';
 
@@ -159,6 +159,31 @@ describe('an answer', () => {
 
   test('410 means that the next messages are gone', async () => {
     expect((await ask(new Response(null, { status: 410 }))).error).toMatchObject({ code: 'feed-expired' });
+  });
+
+  test('410 of another log says which', async () => {
+    const response = new Response(null, { status: 410, headers: { 'feed-id': 'new' } });
+    expect((await ask(response)).error).toMatchObject({ feedId: undefined });
+    const again = new Response(null, { status: 410, headers: { 'feed-id': 'new' } });
+    const feed = durableStream('/stream', { ...answering(again), feedId: 'feed-id' });
+    expect((await openOnce(feed, { from: Offset.custom('7_7') })).error).toMatchObject({ feedId: 'new' });
+  });
+
+  test('that never says that it is up to date is asked for once a second where nothing comes', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const page = () =>
+      new Response('[]', { headers: { 'content-type': 'application/json', 'stream-next-offset': '1' } });
+    const { fetch, asked } = answering(...Array.from({ length: 9 }, page));
+    const stop = new AbortController();
+    const done = openOnce(durableStream('/stream', { fetch }), { from: Offset.custom('0'), signal: stop.signal });
+    await vi.advanceTimersByTimeAsync(900);
+    expect(asked.length).toBe(2);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(asked.length).toBe(3);
+    stop.abort();
+    await vi.advanceTimersByTimeAsync(0);
+    await done;
   });
 
   test('of somebody else is no stream', async () => {

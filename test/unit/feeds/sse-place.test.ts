@@ -132,6 +132,11 @@ test('events without ids are warned of once, however many come', async () => {
   expect([ids.length, warnings]).toEqual([300, ['no-ids']]);
 });
 
+test('events without ids are warned of, also where few of them come in each opening', async () => {
+  const { fetch } = serving(() => 'data: x\n\n'.repeat(4), 3);
+  expect((await read({ fetch })).warnings).toEqual(['no-ids']);
+});
+
 describe('a server that takes a request without an id for "only what is new"', () => {
   /** Sends nothing to who says nothing, and has dropped what came after 99. */
   const newOnly = () =>

@@ -200,6 +200,30 @@ describe('the body of an answer', () => {
   });
 });
 
+test('a time that no timer can wait for is waited for as long as one can', async () => {
+  const opening = await openOnce(sse('/feed', { ...answering(['id: 8\ndata: x\n\n']), idleTimeoutMs: Infinity }), at7);
+  expect([opening.error, opening.events.length]).toEqual([undefined, 1]);
+  const { events } = await openOnce(
+    sse('/feed', { ...answering(['id: 8\ndata: x\n\n']), idleTimeoutMs: 2 ** 40 }),
+    at7,
+  );
+  expect(events.length).toBe(1);
+  const { delays } = await openOnce(sse('/feed', answering(['retry: 9999999999\n\n'])), at7);
+  expect(delays).toEqual([600_000]);
+});
+
+test('an error names neither the query nor the user of the URL, which may be secrets', async () => {
+  for (const url of ['/feed?token=s3cret', 'http://user:s3cret@localhost:1/feed', 'http://[s3cret/feed?a=s3cret']) {
+    const { error } = await openOnce(sse(url, answering(new Response(null, { status: 500 }))), at7);
+    expect(String(error)).not.toContain('s3cret@');
+    expect(String(error)).not.toContain('=s3cret');
+  }
+  // Node has no base for it, and no request may have a user.
+  const unasked = await openOnce(sse('http://user:s3cret@localhost/feed?token=s3cret'), at7);
+  expect(unasked.error).toMatchObject({ code: 'feed', retryable: false });
+  expect(`${String(unasked.error)} ${String(Object(unasked.error).cause)}`).not.toContain('s3cret');
+});
+
 test('comments are signs of life', async () => {
   const opening = await openOnce(sse('/feed', answering([': a\n\n', ': b\n', 'id: 8\nda', 'ta: x\n\n', ':\n'])), at7);
   expect([opening.alive, opening.events.length]).toEqual([4, 1]);

@@ -1,5 +1,6 @@
 import {
   FeedChangedError,
+  FeedExpiredError,
   InMemoryOffsetStore,
   Offset,
   OffsetTracker,
@@ -48,6 +49,27 @@ test('another feed id ends the reading with an error that says both', async () =
   expect(String(error)).toMatch(/"b".*"a"/);
   expect(seen).toEqual([]);
   expect(checkpoint).toMatchObject({ offset: Offset.sequence(2), feed: 'a' });
+});
+
+test('a feed that refuses the place as gone, and says that its log is another one, is a changed one', async () => {
+  const store = new InMemoryOffsetStore();
+  await read(log([{ feedId: 'a', last: 2 }]).feed, {}, store);
+  const refusing = (feedId: string | undefined): Feed<number> =>
+    async function* (from, context) {
+      if (from.kind !== 'earliest') throw new FeedExpiredError('gone', { source: 'orders', feedId });
+      context.opened({ feedId });
+      yield { offset: Offset.sequence(1), data: 1 };
+      return 'end';
+    };
+  expect((await read(refusing('b'), {}, store)).error).toMatchObject({
+    code: 'feed-changed',
+    expected: 'a',
+    found: 'b',
+  });
+  expect((await read(refusing('a'), {}, store)).error).toMatchObject({ code: 'feed-expired', feedId: 'a' });
+  expect((await read(refusing(undefined), {}, store)).error).toMatchObject({ code: 'feed-expired' });
+  const { seen, error } = await read(refusing('b'), { onFeedChanged: 'earliest' }, store);
+  expect([seen, error]).toEqual([[1], undefined]);
 });
 
 test('a head before the place ends the reading', async () => {

@@ -75,6 +75,22 @@ describe('a feed that drops', () => {
     ]);
   });
 
+  test('waits ever longer where nothing comes but what has come before', async () => {
+    let openings = 0;
+    const feed: Feed<number> = async function* (from, context) {
+      context.opened();
+      if (++openings > 4) yield at(2);
+      else yield { heartbeat: true, offset: from };
+    };
+    const attempts: number[] = [];
+    const onState = (state: FeedState, { attempt }: { attempt: number }): void =>
+      void (state === 'retrying' && attempts.push(attempt));
+    const tracker = new OffsetTracker(new InMemoryOffsetStore([['orders', Offset.sequence(1)]]));
+    const slow = { minDelayMs: 60_000, maxDelayMs: 600_000, random: () => 0 };
+    for await (const _ of resume(tracker, 'orders', feed, { ...slow, onState })) break;
+    expect(attempts).toEqual([1, 2, 3, 4]);
+  });
+
   test('waits as long as the server asks', async () => {
     const waits: (number | undefined)[] = [];
     const { feed } = endings((opening, context) => {

@@ -1,4 +1,4 @@
-import { InMemoryOffsetStore, Offset, OffsetTracker, type Feed, type FeedStateDetail, resume } from 'tidemark';
+import { InMemoryOffsetStore, Offset, OffsetTracker, type Feed, type FeedStateDetail, resume, sse } from 'tidemark';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { sleep } from '../../../src/resume/sleep.ts';
 import { swift } from './feeds.ts';
@@ -124,6 +124,36 @@ test('a feed that does not open within 10 seconds is opened again', async () => 
   await vi.advanceTimersByTimeAsync(3000);
   expect([openings(), reasons]).toEqual([2, ['opening']]);
   stop();
+  await end;
+});
+
+test('a feed that watches its silence itself has the same time to open', async () => {
+  const states: FeedStateDetail[] = [];
+  let asked = 0;
+  const fetch = (): Promise<never> => {
+    asked++;
+    return new Promise(() => {});
+  };
+  const stop = new AbortController();
+  const end = resume(
+    new OffsetTracker(new InMemoryOffsetStore()),
+    'orders',
+    sse('/feed', { fetch, idleTimeoutMs: 0 }),
+    {
+      ...swift,
+      handler() {},
+      openTimeoutMs: 500,
+      onState: (_state, detail) => void states.push(detail),
+      signal: stop.signal,
+    },
+  );
+  await vi.advanceTimersByTimeAsync(400);
+  expect(asked).toBe(1);
+  await vi.advanceTimersByTimeAsync(3000);
+  expect(asked).toBeGreaterThan(1);
+  expect(states.find(({ reason }) => reason)?.reason).toBe('opening');
+  stop.abort();
+  await vi.advanceTimersByTimeAsync(3000);
   await end;
 });
 

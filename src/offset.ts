@@ -120,9 +120,18 @@ function sequence(value: bigint | number | string): Offset {
 }
 
 function timestamp(value: Date | number | string): Offset {
-  const date = new Date(typeof value === 'string' || typeof value === 'number' || value instanceof Date ? value : NaN);
+  const fits = typeof value === 'string' ? isIso(value) : typeof value === 'number' || value instanceof Date;
+  const date = new Date(fits ? value : NaN);
   if (Number.isNaN(date.getTime())) throw invalid('a timestamp', value, 'a Date, milliseconds or an ISO 8601 string');
   return Object.freeze({ kind: 'timestamp', value: date });
+}
+
+/** Engines take more than ISO 8601 for a time, 'order 12' too, and the 30th of February for a day in March. */
+function isIso(text: string): boolean {
+  const [, day] =
+    /^((?:[+-]\d\d)?\d{4}-\d\d-\d\d)(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$/i.exec(text) ?? [];
+  const midnight = new Date(`${day}T00:00:00Z`);
+  return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(String(day));
 }
 
 function custom(value: string): Offset {

@@ -33,10 +33,10 @@ export function fromRow(row: Pick<Row, 'checkpoint'>, source: string, where: str
 
 /**
  * A source's name as text that every database can hold: NUL and lone surrogates, quotes and backslashes are escaped as in
- * JSON. Most names stay as they are.
+ * JSON, and so is what drivers take for a byte order mark. Most names stay as they are.
  */
 export function sourceText(source: string): string {
-  return JSON.stringify(source).slice(1, -1);
+  return JSON.stringify(source).slice(1, -1).replaceAll('\ufeff', '\\ufeff');
 }
 
 /** The inverse of `sourceText`. @throws SerializationError where the text is not of its making */

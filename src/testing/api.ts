@@ -70,6 +70,7 @@ export const hostileNames: readonly string[] = [
   '😀',
   '\ud800',
   '\udc00x',
+  '\ufeffx',
   '"quoted" \\ back',
   'x'.repeat(600),
   'é'.repeat(5000),

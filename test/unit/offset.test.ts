@@ -50,12 +50,21 @@ describe('making an offset', () => {
     expect(Offset.timestamp(1_767_323_045_678)).toEqual(wanted);
     expect(Offset.timestamp('2026-01-02T03:04:05.678Z')).toEqual(wanted);
     expect(Offset.timestamp('2026-01-02T05:04:05.678+02:00')).toEqual(wanted);
+    expect(Offset.timestamp('2026-01-02T03:04:05.678912Z')).toEqual(wanted);
+    expect(Offset.timestamp('2024-02-29')).toEqual(Offset.timestamp(Date.UTC(2024, 1, 29)));
+    expect(Offset.timestamp('+275760-09-13T00:00Z')).toEqual(Offset.timestamp(8.64e15));
     expect(Offset.timestamp(-1)).toEqual({ kind: 'timestamp', value: new Date(-1) });
   });
 
   it.each<[unknown, string]>([
     ['', '""'],
     ['yesterday', 'yesterday'],
+    ['order 12', 'order 12'],
+    ['42', '"42"'],
+    ['2026-02-30T00:00:00Z', '2026-02-30'],
+    ['2026-13-01', '2026-13'],
+    ['2026-01-02 03:04', '2026-01-02 03:04'],
+    ['2026-01-02T25:04Z', '25:04'],
     [Number.NaN, 'NaN'],
     [8.64e15 + 1, '8640000000000001'],
     [new Date(Number.NaN), ''],

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { type Checkpoint, join } from '../../checkpoint.ts';
 import { OffsetError } from '../../errors.ts';
 import type { StoreOptions } from '../../store.ts';
@@ -43,7 +44,7 @@ export class Contents {
 
   /** Takes a line, in the order of the file. */
   add(piece: Piece): void {
-    const entry = this.#entryOf(piece.source, piece.text.length);
+    const entry = this.#entryOf(piece.source, Buffer.byteLength(piece.text));
     entry.pieces.push(piece);
     this.#changed?.add(piece.source);
   }

@@ -1,6 +1,6 @@
 import { type Change, type Checkpoint, beginEpoch, compareChange, join } from '../../checkpoint.ts';
 import { encode } from '../../codec.ts';
-import { OffsetError, UnsupportedError, quote } from '../../errors.ts';
+import { OffsetError, StorageError, UnsupportedError, quote } from '../../errors.ts';
 import type { Offset } from '../../offset.ts';
 import type { Batch, ChangeResult, OffsetStore, StoreOptions } from '../../store.ts';
 import {
@@ -40,6 +40,9 @@ export interface PostgresOffsetStoreOptions extends StoreOptions {
   /** Whether the store makes its table where it is missing; default true. `false` where `postgresMigration` is run elsewhere. */
   readonly migrate?: boolean;
 }
+
+// Of those who compare and set at the same moment one succeeds each time.
+const mostTries = 200;
 
 /** The statement that makes the store's table, for those who keep their migrations elsewhere. It may be run again. */
 export function postgresMigration(table = 'tidemark_offsets'): string {
@@ -195,7 +198,7 @@ export class PostgresOffsetStore<Database extends PostgresDatabase = PostgresDat
   /** Locks the row of a source until the transaction ends, and names the transaction; or answers why nothing is to be done. */
   async #lock(query: Query, source: string, change: Change): Promise<ChangeResult | Lock> {
     const { key, longName } = await keyOf(source);
-    for (;;) {
+    for (let tries = 0; tries < mostTries; tries++) {
       const [row] = await query(
         `SELECT checkpoint, txid_current()::text AS transaction FROM ${this.#table} WHERE source = $1 FOR UPDATE`,
         [key],
@@ -212,6 +215,7 @@ ON CONFLICT (source) DO NOTHING RETURNING txid_current()::text AS transaction`,
       );
       if (made) return { transaction: String(made.transaction), isNew: true };
     }
+    throw crowded(source);
   }
 
   async #finish(query: Query, { source, key, orderKey, text }: SourceRow, transaction: string): Promise<void> {
@@ -277,6 +281,7 @@ RETURNING source`,
     source: string,
     change: (stored: Checkpoint | undefined) => Checkpoint,
     found: string | undefined,
+    triesLeft = mostTries,
   ): Promise<Checkpoint> {
     const stored = found === undefined ? undefined : this.#decode(found, source);
     const next = change(stored);
@@ -294,8 +299,9 @@ ON CONFLICT (source) DO NOTHING RETURNING source`,
             [key, orderKey, text, found],
           );
     if (written.length > 0) return next;
+    if (triesLeft === 0) throw crowded(source);
     const again = await this.#readMany(query, [{ key }]);
-    return this.#update(query, source, change, again.get(key));
+    return this.#update(query, source, change, again.get(key), triesLeft - 1);
   }
 
   #decode(text: string | null | undefined, source: string): Checkpoint {
@@ -372,4 +378,11 @@ async function keyOf(source: string): Promise<{ readonly key: string; readonly l
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
   const hex = Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('');
   return { key: `\\~sha256:${hex}`, longName: text };
+}
+
+function crowded(source: string): StorageError {
+  return new StorageError(
+    `${quote(source)} cannot be written: each time another has, or the row cannot be seen by who writes it. Look for a loop of writers, and for row-level security`,
+    { source, retryable: true },
+  );
 }

@@ -35,6 +35,20 @@ async function linesOf(path: string): Promise<string[]> {
 
 const hostile = ['orders', '] deadbeef', '"]} 12345678', '日本語 😀', '{"sealed":"x"} ', '\\"] ', 'line\nbreak\u0000'];
 
+it('is written anew by its bytes, so that long names in any script do not have it written anew at each commit', async () => {
+  const { path, store } = await fileWith('');
+  await rm(path);
+  const name = (i: number): string => '語'.repeat(400) + i;
+  await store.commit(new Map(Array.from({ length: 2000 }, (_, i) => [name(i), checkpoint(1)])));
+  const inodes = new Set<number>();
+  for (let n = 2; n < 22; n++) {
+    await store.commit(batch(n, name(0)));
+    await store.close();
+    inodes.add((await stat(path)).ino);
+  }
+  expect(inodes.size).toBeLessThan(3);
+});
+
 describe('a journal that was cut off anywhere', () => {
   it('holds what was written before, and takes what comes next', async () => {
     const path = newPath();

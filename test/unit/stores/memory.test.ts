@@ -28,6 +28,13 @@ describe('the memory store', () => {
     expect([...(await store.getAll()).keys()]).toEqual(['orders']);
   });
 
+  it('keeps its own of an offset that the caller changes later', async () => {
+    const offset = { kind: 'sequence' as const, value: 5n };
+    const store = new InMemoryOffsetStore([['orders', offset]]);
+    offset.value = 9n;
+    expect((await store.get('orders'))?.offset).toEqual(Offset.sequence(5));
+  });
+
   it('goes on from what it was given', async () => {
     const store = new InMemoryOffsetStore([['orders', Offset.sequence(5)]]);
     const tracker = new OffsetTracker(store);

@@ -80,7 +80,8 @@ export interface FeedContext {
   opening?(): void;
   /**
    * The connection stands: the state is 'open', and once it has stood for a while, waiting times start anew. May be called
-   * again when more is known.
+   * again: when more is known, or with each answer of a server that is asked again and again. What comes first after it and
+   * was read before is left out.
    */
   opened(about?: FeedOpening): void;
   /** Something was heard of the server that is no item, like a comment: the connection is alive. */

@@ -1,7 +1,7 @@
 import { quote } from '../errors.ts';
 import { checkUrl } from './url.ts';
-import type { Offset } from '../offset.ts';
-import type { Feed, FeedContext, FeedEvent, FeedItem } from './feed.ts';
+import { type Offset, equals, order } from '../offset.ts';
+import { type Feed, type FeedContext, type FeedEvent, type FeedItem, isFailure } from './feed.ts';
 import { openingOf, refusal, retryAfterOf } from './http/answer.ts';
 import { HttpConnection } from './http/connection.ts';
 import type { FeedResponse, HttpOptions, LogOptions, WordOptions } from './http/options.ts';
@@ -13,8 +13,9 @@ export interface PollOptions<T, P> extends HttpOptions, LogOptions, WordOptions 
   /** The events of a page, in order. */
   readonly events: (page: P) => readonly T[];
   /**
-   * The place after a page: the next cursor, as text or as an offset; undefined or null where the page tells none. The last
-   * event of the page carries it, and a heartbeat does where the page has no events. Default: none, `offset` says it.
+   * The place after a page: the next cursor, as text or as an offset; undefined, null or '' where the page tells none. The
+   * last event of the page carries it, and a heartbeat does where the page has no events. A page of events needs a new one:
+   * the same page is asked for again otherwise, and its events come again. Default: none, `offset` says it.
    */
   readonly next?: (page: P, response: FeedResponse) => Offset | string | undefined | null;
   /**
@@ -22,14 +23,17 @@ export interface PollOptions<T, P> extends HttpOptions, LogOptions, WordOptions 
    * Default: none, `next` says it.
    */
   readonly offset?: (event: T) => Offset | undefined;
-  /** Whether the next page can be asked for at once. Default: where the page has events. */
+  /**
+   * Whether the next page can be asked for at once, if this one moves the place on. Default: where the page has events and
+   * moves the place.
+   */
   readonly more?: (page: P, response: FeedResponse) => boolean;
   /** Makes a page of an answer. Default: its JSON. */
   readonly read?: (response: FeedResponse) => Promise<P>;
   /** The query parameter for the place, which replaces what the URL has. Default 'cursor'. */
   readonly query?: string;
   /**
-   * The least time between two requests while there is nothing new, in ms; default 5000. It counts from the sending, so that
+   * The least time between two requests while there is nothing new, or the place stays, in ms; default 5000. It counts from the sending, so that
    * a server that holds its answer until something happens ("long poll") is asked again at once; give such a one 100, say.
    */
   readonly intervalMs?: number;
@@ -113,7 +117,7 @@ class Polling<T, P> {
         const response = await this.#ask();
         const { items, more }: Page<T> = this.#hasNothingNew(response) ? nothing : await this.#read(response);
         for (const item of items) {
-          this.#place = item.offset ?? this.#place;
+          this.#place = after(this.#place, item);
           yield item;
         }
         const waitMs = Math.max(sentAt + intervalMs - Date.now(), retryAfterOf(response) ?? 0);
@@ -156,15 +160,39 @@ class Polling<T, P> {
     });
     try {
       const all = [...events(page)];
-      const after = next?.(page, response) ?? undefined;
-      const offset = typeof after === 'string' ? custom(after) : after;
-      const goesOn = more?.(page, response) ?? all.length > 0;
+      const cursor = next?.(page, response) || undefined;
+      const told = typeof cursor === 'string' ? custom(cursor) : cursor;
+      // One event at the place that was asked after is the one that is known; of several, some are new.
+      const offset = all.length > 1 && equals(told, this.#place) ? undefined : told;
+      const items = all.map((data, i) => this.#item(data, i === all.length - 1 ? { offset } : {}));
+      const moves = !equals(items.reduce(after, this.#place), this.#place);
+      if (!moves && all.length > 0) this.#warnStays(items, told);
+      const wantsMore = more?.(page, response) ?? moves;
+      const end = { offset, upToDate: !wantsMore };
+      const last = all.length === 0 ? { heartbeat: true as const, ...end } : this.#item(all[all.length - 1] as T, end);
       this.#openedBefore = true;
-      const last = { offset, upToDate: !goesOn };
-      if (all.length === 0) return { items: [{ heartbeat: true, ...last }], more: goesOn };
-      return { items: all.map((data, i) => this.#item(data, i === all.length - 1 ? last : {})), more: goesOn };
+      return { items: [...items.slice(0, -1), last], more: wantsMore && moves };
     } catch (cause) {
       throw this.#http.errors.error(`its page cannot be read: ${cause}`, { cause, event: page, retryable });
+    }
+  }
+
+  /** A page of events leaves the place where it was: it will be asked for again. */
+  #warnStays(items: readonly Item<T>[], told: Offset | undefined): void {
+    const source = quote(this.#context.source);
+    if (items.some(isFailure)) return;
+    if (told || items.some((item) => item.offset)) {
+      this.#context.warn(
+        'id-ignored',
+        `a page of ${source} has events, and ends where the page before it does: the server does not begin after the ` +
+          'place, or tells the cursor of the page instead of the next one. Have it answer strictly after the place',
+      );
+    } else {
+      this.#context.warn(
+        'no-ids',
+        `a page of ${source} has events, and no place after them: it is asked for again, and they come again. Have the ` +
+          'server send a cursor with its last page too, or read the place from each event by the option `offset`',
+      );
     }
   }
 
@@ -179,6 +207,11 @@ class Polling<T, P> {
       return { failed, again: () => this.#item(data, about) };
     }
   }
+}
+
+/** The place after an item: offsets that have an order only go forward. */
+function after(place: Offset, { offset = place }: { readonly offset?: Offset | undefined }): Offset {
+  return offset.kind === place.kind && order(offset, place) < 0 ? place : offset;
 }
 
 const nothing: Page<never> = { items: [{ heartbeat: true, upToDate: true }], more: false };

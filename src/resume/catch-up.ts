@@ -57,7 +57,7 @@ async function readOn<E extends FeedEvent<unknown>>(
   const connection = new Connection(feed, source, {
     liveness: new Liveness(options),
     stands: () => backoff.opened(),
-    about: () => {},
+    about: () => filter.asked(),
     reopenAfter: (ms) => (backoff.floorMs = ms),
     warn,
     until: (promise) => Promise.race([promise, aborted]),

@@ -17,7 +17,7 @@ export class Filter {
   readonly #seen: string[] = [];
   #added = 0;
   #openedBefore = false;
-  /** Whether nothing new has come since the feed was opened. */
+  /** Whether nothing new has come since the server was asked. */
   #first = true;
 
   constructor(
@@ -52,7 +52,13 @@ export class Filter {
       );
     }
     this.#openedBefore = true;
+    this.asked();
+  }
+
+  /** The server was asked after the place, which a feed of pages does again and again: what comes first may repeat. */
+  asked(): this {
     this.#first = true;
+    return this;
   }
 
   /** Whether an item is after the place, which it moves then. */

@@ -223,7 +223,7 @@ export class Reader<E extends FeedEvent<unknown>> {
   }
 
   #learn(opening: FeedOpening): void {
-    const filter = this.#filter;
+    const filter = this.#filter?.asked();
     if (!filter || this.#dead) return;
     const error = checkIdentity(opening, filter, this.#source, this.#tracker.runs);
     if (error) this.#dead = { error };

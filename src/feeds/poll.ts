@@ -1,7 +1,7 @@
 import { quote } from '../errors.ts';
 import { checkUrl } from './url.ts';
-import { type Offset, equals, order } from '../offset.ts';
-import { type Feed, type FeedContext, type FeedEvent, type FeedItem, isFailure } from './feed.ts';
+import { type Offset, equals, isConcrete, order } from '../offset.ts';
+import { type Feed, type FeedContext, type FeedEvent, type FeedHeartbeat, type FeedItem, isFailure } from './feed.ts';
 import { openingOf, refusal, retryAfterOf } from './http/answer.ts';
 import { HttpConnection } from './http/connection.ts';
 import type { FeedResponse, HttpOptions, LogOptions, WordOptions } from './http/options.ts';
@@ -49,7 +49,8 @@ export interface PollOptions<T, P> extends HttpOptions, LogOptions, WordOptions 
  * else is a FeedError that ends the reading; but a 404 is tried again where the feed was open before.
  *
  * @param url with the place in a query parameter, or a function of the offset where it is told in another way. Nothing is
- * sent for 'earliest', where pages begin; for 'latest' give the option `latest`, or a function.
+ * sent for 'earliest', where pages begin; for 'latest' give the option `latest`, or a function, and `head` where a page
+ * without events has no cursor: what comes before the first event would be skipped.
  * @throws TypeError where neither `next` nor `offset` says where to go on
  * @example
  * poll('https://api.example/orders', {
@@ -116,10 +117,13 @@ class Polling<T, P> {
         const sentAt = Date.now();
         const response = await this.#ask();
         const { items, more }: Page<T> = this.#hasNothingNew(response) ? nothing : await this.#read(response);
+        const head = this.#tell(response);
         for (const item of items) {
           this.#place = after(this.#place, item);
           yield item;
         }
+        if (head) yield this.#pin(head);
+        if (this.#place.kind === 'latest') this.#warnUnpinned();
         const waitMs = Math.max(sentAt + intervalMs - Date.now(), retryAfterOf(response) ?? 0);
         if (!more && waitMs > 0) await pause(waitMs, signal);
       }
@@ -137,10 +141,35 @@ class Polling<T, P> {
       const place = wordOf(this.#place, this.#options) ?? this.#place.kind;
       throw refusal(response, errors, { place, openedBefore: this.#openedBefore });
     }
-    this.#context.opened(openingOf(response, this.#options, { offsetOf: custom, errors }));
     const tag = response.headers.get('etag');
     if (response.status === 200) this.#known = tag === null ? undefined : { url, tag };
     return response;
+  }
+
+  /** Tells what an answer says of the log, before its items. @returns the head where it is to be told after them */
+  #tell(response: FeedResponse): Offset | undefined {
+    const { errors } = this.#http;
+    const { feedId, head } = openingOf(response, this.#options, { offsetOf: custom, errors });
+    const atLatest = this.#place.kind === 'latest';
+    this.#context.opened(atLatest ? { feedId } : { feedId, head });
+    // From 'latest' reading would go on at the head, and the items are not after it.
+    return atLatest && head && isConcrete(head) ? head : undefined;
+  }
+
+  /** Goes on at the head where the items have no place. */
+  #pin(head: Offset): FeedHeartbeat {
+    if (this.#place.kind !== 'latest') return { heartbeat: true, head };
+    this.#place = head;
+    return { heartbeat: true, offset: head, head };
+  }
+
+  /** What comes between two requests from 'latest' is in neither. */
+  #warnUnpinned(): void {
+    this.#context.warn(
+      'latest-not-pinned',
+      `${quote(this.#context.source)} is read from 'latest', and an answer does not say where that is: what comes before ` +
+        'the next request is skipped. Have the answers tell the newest offset (the option `head`), or a cursor (`next`)',
+    );
   }
 
   #hasNothingNew({ status }: FeedResponse): boolean {

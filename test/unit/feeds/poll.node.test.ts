@@ -183,6 +183,65 @@ describe('a page of events that leaves the place where it was', () => {
   });
 });
 
+describe("reading from 'latest'", () => {
+  /** Numbers, of which one more comes after each answer. */
+  const growing = (status = 200) => {
+    const log = [1, 2, 3];
+    return serve((_request, response, { searchParams }) => {
+      const cursor = searchParams.get('cursor');
+      const items = log.filter((n) => n > (cursor === 'now' ? log.length : Number(cursor)));
+      response.setHeader('x-head', log.length);
+      if (items.length === 0) response.writeHead(status);
+      response.end(status === 200 || items.length > 0 ? JSON.stringify(items) : undefined);
+      log.push(log.length + 1);
+    });
+  };
+  const options: PollOptions<number, number[]> = {
+    events: (page) => page,
+    offset: Offset.sequence,
+    latest: 'now',
+    intervalMs: 1,
+    head: ({ headers }) => Offset.sequence(headers.get('x-head') ?? ''),
+  };
+  const atLatest = async () => {
+    const store = new InMemoryOffsetStore();
+    await new OffsetTracker(store).reset('orders', Offset.latest);
+    return store;
+  };
+
+  test.each([200, 204])('skips nothing that comes after an answer %i that tells its head', async (status) => {
+    const { url, requests } = await growing(status);
+    const read = await readTo(6, poll(url, options), await atLatest());
+    expect(read).toEqual({ seen: [4, 5, 6], warnings: [] });
+    expect(requests.slice(0, 2)).toEqual(['/?cursor=now', '/?cursor=3']);
+  });
+
+  test('delivers what comes with the first head, as where an answer was held until something came', async () => {
+    const { url } = await serve((_request, response, { searchParams }) => {
+      const cursor = searchParams.get('cursor');
+      response.setHeader('x-head', '6');
+      response.end(cursor === 'now' ? '[4,5]' : cursor === '5' ? '[6]' : '[]');
+    });
+    const tracker = new OffsetTracker(await atLatest());
+    const events = resume(tracker, 'orders', poll(url, options));
+    for (const data of [4, 5, 6]) expect(await events.next()).toMatchObject({ value: { data } });
+    const caughtUp = tracker.caughtUp('orders');
+    void events.next();
+    await caughtUp;
+    expect(tracker.status('orders')).toMatchObject({ head: Offset.sequence(6), lag: 0 });
+    await events.return();
+  });
+
+  test('is warned of where neither a head nor an offset comes', async () => {
+    const { url, requests } = await growing();
+    const { warnings } = await openOnce(poll(url, { ...options, head: () => undefined }), {
+      from: Offset.latest,
+      count: 2,
+    });
+    expect([warnings, requests]).toEqual([['latest-not-pinned'], ['/?cursor=now', '/?cursor=now']]);
+  });
+});
+
 describe('an API of a list with an ETag', () => {
   test('is asked after the number of the last event, and not sent what it has sent', async () => {
     const log = [1, 2, 3];

@@ -7,6 +7,7 @@ import { HttpConnection } from './http/connection.ts';
 import type { FeedResponse, HttpOptions, LogOptions, WordOptions } from './http/options.ts';
 import { custom, warnUntold, withQuery, wordOf } from './http/place.ts';
 import { pause } from './pause.ts';
+import { WholeBody } from './whole-body.ts';
 
 /** Options of {@link poll}; `T` is an event, `P` a page as the server sends it. */
 export interface PollOptions<T, P> extends HttpOptions, LogOptions, WordOptions {
@@ -28,7 +29,10 @@ export interface PollOptions<T, P> extends HttpOptions, LogOptions, WordOptions 
    * moves the place.
    */
   readonly more?: (page: P, response: FeedResponse) => boolean;
-  /** Makes a page of an answer. Default: its JSON. */
+  /**
+   * Makes a page of an answer. A SyntaxError, and what is thrown once the body has come whole by `text`, ends the reading;
+   * anything else is tried again. Default: its JSON.
+   */
   readonly read?: (response: FeedResponse) => Promise<P>;
   /** The query parameter for the place, which replaces what the URL has. Default 'cursor'. */
   readonly query?: string;
@@ -180,10 +184,13 @@ class Polling<T, P> {
     const { read = json, events, next, more } = this.#options;
     // A network that wants a login first may answer in the server's place.
     const retryable = this.#openedBefore;
+    const body = new WholeBody(response);
     const page = await this.#http.inTime(async () => {
       try {
-        return (await read(response)) as P;
+        return (await read(body.response)) as P;
       } catch (cause) {
+        // What breaks off on its way may come whole the next time.
+        if (!body.isUnreadable(cause)) throw cause;
         throw this.#http.errors.error(`its page cannot be read: ${cause}`, { cause, status: 200, retryable });
       }
     });

@@ -1,4 +1,13 @@
-import { type Feed, InMemoryOffsetStore, Offset, OffsetTracker, type PollOptions, poll, resume } from 'tidemark';
+import {
+  type Feed,
+  type FeedResponse,
+  InMemoryOffsetStore,
+  Offset,
+  OffsetTracker,
+  type PollOptions,
+  poll,
+  resume,
+} from 'tidemark';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { serveHttp } from './http-server.ts';
 import { openOnce } from './opening.ts';
@@ -335,6 +344,27 @@ describe('an answer', () => {
   test.each(['<html>', '{', '{"orders":5}', '{}', 'null'])('%s is no page', async (text) => {
     expect((await ask(200, text)).error).toMatchObject({ code: 'feed', retryable: false });
     expect((await ask(200, text, { openedBefore: true })).error).toMatchObject({ code: 'feed', retryable: true });
+  });
+
+  test.each<[string, PollOptions<number, number[]>['read']]>([
+    ['by itself', undefined],
+    ['by `read`', async (response) => JSON.parse(await response.text())],
+    ['by `read`, from the body', async ({ body }) => JSON.parse(await new Response(body as ReadableStream).text())],
+  ])('that breaks off is asked for again, where its page is read %s', async (_how, read) => {
+    const { url } = await serve((_request, response) => {
+      response.writeHead(200, { 'content-length': 40 }).write('[1', () => response.destroy());
+    });
+    const feed = poll(url, { events: (page) => page, offset: Offset.sequence, ...(read && { read }) });
+    expect((await openOnce(feed)).error).toMatchObject({ code: 'feed', status: undefined, retryable: true });
+  });
+
+  test('that came whole ends the reading where `read` cannot read it', async () => {
+    const { url } = await serve((_request, response) => response.end('[1]'));
+    const read = async (response: FeedResponse): Promise<number[]> => {
+      throw new TypeError(`${await response.text()} has no version`);
+    };
+    const { error } = await openOnce(poll(url, { events: (page) => page, offset: Offset.sequence, read }));
+    expect(error).toMatchObject({ retryable: false, message: expect.stringContaining('[1] has no version') });
   });
 
   test('tells the log and its head', async () => {

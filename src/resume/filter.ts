@@ -19,6 +19,10 @@ export class Filter {
   #openedBefore = false;
   /** Whether nothing new has come since the server was asked. */
   #first = true;
+  /** The opaque offset that the server was asked after. */
+  #asked: string | undefined;
+  /** The opaque offset of the first new event that came then, or the last time. */
+  #start: string | undefined;
 
   constructor(
     from: Offset,
@@ -58,6 +62,7 @@ export class Filter {
   /** The server was asked after the place, which a feed of pages does again and again: what comes first may repeat. */
   asked(): this {
     this.#first = true;
+    this.#asked = this.#place.kind === 'custom' ? this.#place.value : undefined;
     return this;
   }
 
@@ -99,9 +104,22 @@ export class Filter {
       this.#repeats(offset);
       return false;
     }
-    if (value !== undefined) this.#remember(value);
+    if (value !== undefined) this.#watch(value);
     this.#move(offset);
     return true;
+  }
+
+  /** Notices a server that begins before the place, further back than is remembered. */
+  #watch(value: string): void {
+    const isAgain = value === this.#asked || (this.#first && value === this.#start);
+    if (this.#first) this.#start = value;
+    this.#remember(value);
+    if (!isAgain) return;
+    this.#warn(
+      'id-ignored',
+      `the feed sends '${value}' again, though it was asked to go on after '${this.#asked}': it begins before that, and ` +
+        'what it repeats is processed again. Have it answer strictly after the place',
+    );
   }
 
   #remember(value: string): void {

@@ -85,6 +85,35 @@ describe.each<[string, SseOptions]>([
   });
 });
 
+describe('under opaque offsets, a server that begins further back than is remembered', () => {
+  const upTo = (last: number): string => Array.from({ length: last }, (_, i) => event(i + 1)).join('');
+
+  test('is warned of where it begins as it did the last time', async () => {
+    const { fetch } = serving((_id, opening) => (opening === 1 ? upTo(300) : event(1)), 2);
+    const { ids, warnings } = await read({ fetch });
+    expect([ids.length, warnings]).toEqual([301, ['id-ignored']]);
+  });
+
+  test('is warned of where it comes to the place that was asked after', async () => {
+    const store = new InMemoryOffsetStore([['orders', Offset.custom('5')]]);
+    const { fetch, asked } = serving(() => upTo(8), 1);
+    const { ids, warnings } = await read({ fetch }, { store });
+    expect([asked[0], ids.length, warnings]).toEqual(['5', 8, ['id-ignored']]);
+  });
+
+  test('is not taken for one that goes on after the place, however it drops', async () => {
+    const { fetch } = serving((id) => {
+      const from = Number(id ?? 0);
+      const more = Array.from({ length: 1 + (from % 7) * 50 }, (_, i) => event(from + i + 1));
+      // Heartbeats tell the place, before and after.
+      return [...(id === null ? [] : [`id: ${id}\n\n`]), ...more, `id: ${from + more.length}\n\n`].join('');
+    }, 20);
+    const { ids, warnings } = await read({ fetch });
+    expect(ids).toEqual(Array.from({ length: ids.length }, (_, i) => String(i + 1)));
+    expect([ids.length > 300, warnings]).toEqual([true, []]);
+  });
+});
+
 describe('ordered ids that start again', () => {
   test('while nothing is connected are told, not passed over in silence', async () => {
     let log = Array.from({ length: 50 }, (_, i) => i + 1);

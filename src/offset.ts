@@ -104,7 +104,7 @@ export const Offset = {
   parse,
 } as const;
 
-function sequence(value: bigint | number | string): Offset {
+export function sequence(value: bigint | number | string): Offset {
   const fits =
     typeof value === 'bigint' ||
     (typeof value === 'string' ? /^(0|[1-9]\d{0,19})$/.test(value) : Number.isSafeInteger(value));
@@ -119,7 +119,7 @@ function sequence(value: bigint | number | string): Offset {
   return Object.freeze({ kind: 'sequence', value: number });
 }
 
-function timestamp(value: Date | number | string): Offset {
+export function timestamp(value: Date | number | string): Offset {
   const fits = typeof value === 'string' ? isIso(value) : typeof value === 'number' || value instanceof Date;
   const date = new Date(fits ? value : NaN);
   if (Number.isNaN(date.getTime())) throw invalid('a timestamp', value, 'a Date, milliseconds or an ISO 8601 string');

@@ -1,6 +1,6 @@
 import { quote } from '../errors.ts';
 import { checkUrl } from './url.ts';
-import { type Offset, equals, isConcrete, order } from '../offset.ts';
+import { type Offset, equals, isConcrete, order, sequence, timestamp } from '../offset.ts';
 import { type Feed, type FeedContext, type FeedEvent, type FeedHeartbeat, type FeedItem, isFailure } from './feed.ts';
 import { openingOf, refusal, retryAfterOf } from './http/answer.ts';
 import { HttpConnection } from './http/connection.ts';
@@ -53,7 +53,7 @@ export interface PollOptions<T, P> extends HttpOptions, LogOptions, WordOptions 
  * else is a FeedError that ends the reading; but a 404 is tried again where the feed was open before.
  *
  * @param url with the place in a query parameter, or a function of the offset where it is told in another way. Nothing is
- * sent for 'earliest', where pages begin; for 'latest' give the option `latest`, or a function, and `head` where a page
+ * sent for 'earliest', where pages begin; for 'latest' give the option `latest`, or a function, and `head` (a function too) where a page
  * without events has no cursor: what comes before the first event would be skipped.
  * @throws TypeError where neither `next` nor `offset` says where to go on
  * @example
@@ -121,7 +121,7 @@ class Polling<T, P> {
         const sentAt = Date.now();
         const response = await this.#ask();
         const { items, more }: Page<T> = this.#hasNothingNew(response) ? nothing : await this.#read(response);
-        const head = this.#tell(response);
+        const head = this.#tell(response, items);
         for (const item of items) {
           this.#place = after(this.#place, item);
           yield item;
@@ -151,9 +151,12 @@ class Polling<T, P> {
   }
 
   /** Tells what an answer says of the log, before its items. @returns the head where it is to be told after them */
-  #tell(response: FeedResponse): Offset | undefined {
+  #tell(response: FeedResponse, items: readonly Item<T>[]): Offset | undefined {
     const { errors } = this.#http;
-    const { feedId, head } = openingOf(response, this.#options, { offsetOf: custom, errors });
+    const known = [this.#place, ...items.map(({ offset }) => offset)].find((offset) => offset && isConcrete(offset));
+    // Before the first event, nobody knows of which kind the offsets of events are.
+    const kind = known?.kind ?? (this.#options.offset ? undefined : 'custom');
+    const { feedId, head } = openingOf(response, this.#options, { offsetOf: (text) => offsetOf(text, kind), errors });
     const atLatest = this.#place.kind === 'latest';
     this.#context.opened(atLatest ? { feedId } : { feedId, head });
     // From 'latest' reading would go on at the head, and the items are not after it.
@@ -172,7 +175,7 @@ class Polling<T, P> {
     this.#context.warn(
       'latest-not-pinned',
       `${quote(this.#context.source)} is read from 'latest', and an answer does not say where that is: what comes before ` +
-        'the next request is skipped. Have the answers tell the newest offset (the option `head`), or a cursor (`next`)',
+        'the next request is skipped. Have the answers tell the newest offset (the option `head`, as a function), or a cursor (`next`)',
     );
   }
 
@@ -243,6 +246,13 @@ class Polling<T, P> {
       return { failed, again: () => this.#item(data, about) };
     }
   }
+}
+
+/** What a header says of a place, as the feed's other offsets are. */
+function offsetOf(text: string, kind: Offset['kind'] | undefined): Offset | undefined {
+  if (kind === 'sequence') return sequence(text);
+  if (kind === 'timestamp') return timestamp(/^\d+$/.test(text) ? Number(text) : text);
+  return kind && custom(text);
 }
 
 /** The place after an item: offsets that have an order only go forward. */

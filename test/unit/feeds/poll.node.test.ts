@@ -1,5 +1,4 @@
 import {
-  type Feed,
   type FeedResponse,
   InMemoryOffsetStore,
   Offset,
@@ -8,7 +7,7 @@ import {
   poll,
   resume,
 } from 'tidemark';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { serveHttp } from './http-server.ts';
 import { openOnce } from './opening.ts';
 
@@ -86,168 +85,6 @@ describe('an API of pages with a cursor', () => {
     expect((await openOnce(poll(url, pages), { from, count: 1 })).warnings).toEqual(['latest-not-told']);
     expect((await openOnce(poll(url, { ...pages, latest: 'c1' }), { from, count: 1 })).warnings).toEqual([]);
     expect(requests).toEqual(['/', '/?cursor=c1']);
-  });
-});
-
-/** Reads a feed of numbers to the last of them, and tells what was delivered and what was warned of. */
-async function readTo<T>(last: T, feed: Feed<T>, store = new InMemoryOffsetStore()) {
-  const tracker = new OffsetTracker(store);
-  const seen: T[] = [];
-  const warnings: (string | undefined)[] = [];
-  tracker.subscribe(({ type, code }) => type === 'warning' && void warnings.push(code));
-  for await (const { data } of resume(tracker, 'orders', feed)) if (seen.push(data) && data === last) break;
-  return { seen, warnings };
-}
-
-describe('a page of events that leaves the place where it was', () => {
-  afterEach(() => void vi.useRealTimers());
-
-  /** Answers by the cursor, in simulated time; `asked` are the ms since the first request. */
-  function answering<P>(page: (cursor: string | null) => P) {
-    const start = Date.now();
-    const asked: number[] = [];
-    const fetch: NonNullable<PollOptions<unknown, P>['fetch']> = async (url) => {
-      asked.push(Date.now() - start);
-      return Response.json(page(new URL(url, 'http://localhost').searchParams.get('cursor')));
-    };
-    return { fetch, asked };
-  }
-
-  test.each([
-    ['null', null, 'no-ids'],
-    ['empty', '', 'no-ids'],
-    ['the same', 'c1', 'id-ignored'],
-  ])('is asked for again after the interval, and warned of: the cursor is %s', async (_what, last, code) => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
-    const page = (cursor: string | null) =>
-      cursor === 'c1' ? { orders: [3, 4], cursor: last } : { orders: [1, 2], cursor: 'c1' };
-    const { fetch, asked } = answering(page);
-    const feed = poll('/orders', {
-      fetch,
-      events: ({ orders }: ReturnType<typeof page>) => orders,
-      next: (p) => p.cursor,
-    });
-    const opening = openOnce(feed, { count: 7 });
-    await vi.advanceTimersByTimeAsync(10_000);
-    const { events, places, warnings } = await opening;
-    expect(asked).toEqual([0, 0, 5000, 10_000]);
-    expect(events.map(({ data }) => data)).toEqual([1, 2, 3, 4, 3, 4, 3]);
-    expect(places).toEqual(['-', 'custom:c1', '-', '-', '-', '-', '-']);
-    expect(new Set(warnings)).toEqual(new Set([code]));
-  });
-
-  test('is asked for again after the interval, also where more is said to come', async () => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
-    const { fetch, asked } = answering(() => [3]);
-    const feed = poll('/orders', {
-      fetch,
-      events: (page: number[]) => page,
-      offset: Offset.sequence,
-      more: () => true,
-    });
-    const opening = openOnce(feed, { from: Offset.sequence(3), count: 2 });
-    await vi.advanceTimersByTimeAsync(5000);
-    expect([(await opening).warnings, asked]).toEqual([
-      ['id-ignored', 'id-ignored'],
-      [0, 5000],
-    ]);
-  });
-
-  test('is not warned of where an event cannot be read', async () => {
-    const { fetch } = answering(() => ['x']);
-    const feed = poll('/orders', { fetch, events: (page: string[]) => page, offset: Offset.sequence });
-    expect((await openOnce(feed, { count: 1 })).warnings).toEqual([]);
-  });
-
-  /** Begins at the place, not after it, and gets a new event once it has been asked several times in vain. */
-  const inclusive = () => {
-    const log = [1, 2, 3];
-    let askedAt3 = 0;
-    return serve((_request, response, { searchParams }) => {
-      const from = Number(searchParams.get('cursor') ?? 1);
-      if (from === 3 && ++askedAt3 === 4) log.push(4, 5);
-      response.end(JSON.stringify(log.filter((n) => n >= from)));
-    });
-  };
-  const options = { events: (page: number[]) => page, intervalMs: 1 };
-
-  test.each<[string, PollOptions<number, number[]>]>([
-    ['ordered', { ...options, offset: Offset.sequence }],
-    ['opaque', { ...options, offset: (n) => Offset.custom(String(n)) }],
-  ])('repeats no event where a server begins at the place: %s', async (_kind, how) => {
-    const { url } = await inclusive();
-    expect(await readTo(5, poll(url, how))).toEqual({ seen: [1, 2, 3, 4, 5], warnings: ['id-ignored'] });
-  });
-
-  test('repeats the event at the place only with newer ones, where a server begins there and only pages have a place', async () => {
-    const { url } = await inclusive();
-    const feed = poll(url, { ...options, next: (page) => String(page.at(-1)) });
-    expect(await readTo(5, feed)).toEqual({ seen: [1, 2, 3, 3, 4, 5], warnings: ['id-ignored'] });
-  });
-
-  test('says that all has been read where it brings nothing new', async () => {
-    const { url } = await inclusive();
-    const { items } = await openOnce(poll(url, { ...options, offset: Offset.sequence }), { count: 4 });
-    expect(items.map((item) => 'upToDate' in item && item.upToDate)).toEqual([false, false, false, true]);
-  });
-});
-
-describe("reading from 'latest'", () => {
-  /** Numbers, of which one more comes after each answer. */
-  const growing = (status = 200) => {
-    const log = [1, 2, 3];
-    return serve((_request, response, { searchParams }) => {
-      const cursor = searchParams.get('cursor');
-      const items = log.filter((n) => n > (cursor === 'now' ? log.length : Number(cursor)));
-      response.setHeader('x-head', log.length);
-      if (items.length === 0) response.writeHead(status);
-      response.end(status === 200 || items.length > 0 ? JSON.stringify(items) : undefined);
-      log.push(log.length + 1);
-    });
-  };
-  const options: PollOptions<number, number[]> = {
-    events: (page) => page,
-    offset: Offset.sequence,
-    latest: 'now',
-    intervalMs: 1,
-    head: ({ headers }) => Offset.sequence(headers.get('x-head') ?? ''),
-  };
-  const atLatest = async () => {
-    const store = new InMemoryOffsetStore();
-    await new OffsetTracker(store).reset('orders', Offset.latest);
-    return store;
-  };
-
-  test.each([200, 204])('skips nothing that comes after an answer %i that tells its head', async (status) => {
-    const { url, requests } = await growing(status);
-    const read = await readTo(6, poll(url, options), await atLatest());
-    expect(read).toEqual({ seen: [4, 5, 6], warnings: [] });
-    expect(requests.slice(0, 2)).toEqual(['/?cursor=now', '/?cursor=3']);
-  });
-
-  test('delivers what comes with the first head, as where an answer was held until something came', async () => {
-    const { url } = await serve((_request, response, { searchParams }) => {
-      const cursor = searchParams.get('cursor');
-      response.setHeader('x-head', '6');
-      response.end(cursor === 'now' ? '[4,5]' : cursor === '5' ? '[6]' : '[]');
-    });
-    const tracker = new OffsetTracker(await atLatest());
-    const events = resume(tracker, 'orders', poll(url, options));
-    for (const data of [4, 5, 6]) expect(await events.next()).toMatchObject({ value: { data } });
-    const caughtUp = tracker.caughtUp('orders');
-    void events.next();
-    await caughtUp;
-    expect(tracker.status('orders')).toMatchObject({ head: Offset.sequence(6), lag: 0 });
-    await events.return();
-  });
-
-  test('is warned of where neither a head nor an offset comes', async () => {
-    const { url, requests } = await growing();
-    const { warnings } = await openOnce(poll(url, { ...options, head: () => undefined }), {
-      from: Offset.latest,
-      count: 2,
-    });
-    expect([warnings, requests]).toEqual([['latest-not-pinned'], ['/?cursor=now', '/?cursor=now']]);
   });
 });
 

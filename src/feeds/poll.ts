@@ -1,6 +1,6 @@
 import { quote } from '../errors.ts';
 import { checkUrl } from './url.ts';
-import { type Offset, equals, isConcrete, order, sequence, timestamp } from '../offset.ts';
+import { type Offset, equals, isConcrete, isOffset, order, sequence, timestamp } from '../offset.ts';
 import { type Feed, type FeedContext, type FeedEvent, type FeedHeartbeat, type FeedItem, isFailure } from './feed.ts';
 import { openingOf, refusal, retryAfterOf } from './http/answer.ts';
 import { HttpConnection } from './http/connection.ts';
@@ -14,11 +14,11 @@ export interface PollOptions<T, P> extends HttpOptions, LogOptions, WordOptions 
   /** The events of a page, in order. */
   readonly events: (page: P) => readonly T[];
   /**
-   * The place after a page: the next cursor, as text or as an offset; undefined, null or '' where the page tells none. The
+   * The place after a page: the next cursor, as text, a number or an offset; undefined, null or '' where the page tells none. The
    * last event of the page carries it, and a heartbeat does where the page has no events. A page of events needs a new one:
    * the same page is asked for again otherwise, and its events come again. Default: none, `offset` says it.
    */
-  readonly next?: (page: P, response: FeedResponse) => Offset | string | undefined | null;
+  readonly next?: (page: P, response: FeedResponse) => Offset | string | number | undefined | null;
   /**
    * The place of one event, where each is one to go on from. Where it throws, the event is a {@link FeedFailure}.
    * Default: none, `next` says it.
@@ -53,8 +53,8 @@ export interface PollOptions<T, P> extends HttpOptions, LogOptions, WordOptions 
  * else is a FeedError that ends the reading; but a 404 is tried again where the feed was open before.
  *
  * @param url with the place in a query parameter, or a function of the offset where it is told in another way. Nothing is
- * sent for 'earliest', where pages begin; for 'latest' give the option `latest`, or a function, and `head` (a function too) where a page
- * without events has no cursor: what comes before the first event would be skipped.
+ * sent for 'earliest', where pages begin. For 'latest' give the option `latest`, or a function; and where a page without
+ * events has no cursor, `head`, a function too: what comes before the first event would be skipped.
  * @throws TypeError where neither `next` nor `offset` says where to go on
  * @example
  * poll('https://api.example/orders', {
@@ -199,8 +199,7 @@ class Polling<T, P> {
     });
     try {
       const all = [...events(page)];
-      const cursor = next?.(page, response) || undefined;
-      const told = typeof cursor === 'string' ? custom(cursor) : cursor;
+      const told = placeOf(next?.(page, response));
       // One event at the place that was asked after is the one that is known; of several, some are new.
       const offset = all.length > 1 && equals(told, this.#place) ? undefined : told;
       const items = all.map((data, i) => this.#item(data, i === all.length - 1 ? { offset } : {}));
@@ -246,6 +245,18 @@ class Polling<T, P> {
       return { failed, again: () => this.#item(data, about) };
     }
   }
+}
+
+/** The place that `next` tells. */
+function placeOf(cursor: unknown): Offset | undefined {
+  if (cursor === undefined || cursor === null || cursor === '') return undefined;
+  if (typeof cursor === 'string') return custom(cursor);
+  // A number past 2^53 may have been rounded.
+  if (typeof cursor === 'number' && Math.abs(cursor) <= Number.MAX_SAFE_INTEGER) return custom(String(cursor));
+  if (isOffset(cursor)) return cursor;
+  throw new TypeError(
+    `\`next\` gives ${quote(cursor)}, which is no cursor: give text, a number up to 2^53 or an offset`,
+  );
 }
 
 /** What a header says of a place, as the feed's other offsets are. */

@@ -115,6 +115,34 @@ describe('a page of events that leaves the place where it was', () => {
   });
 });
 
+describe('a cursor', () => {
+  const options: PollOptions<number, { items: number[]; cursor: number }> = {
+    events: ({ items }) => items,
+    next: ({ cursor }) => cursor,
+  };
+
+  test('may be a number, which is sent back as text', async () => {
+    const { url, requests } = await serve((_request, response, { searchParams }) => {
+      const from = Number(searchParams.get('cursor') ?? 0);
+      response.end(JSON.stringify({ items: [from + 1], cursor: from + 1 }));
+    });
+    const { places } = await openOnce(poll(url, options), { count: 3 });
+    expect([places, requests]).toEqual([
+      ['custom:1', 'custom:2', 'custom:3'],
+      ['/', '/?cursor=1', '/?cursor=2'],
+    ]);
+  });
+
+  test.each(['{"after":"c1"}', 'true', '9007199254740993'])(
+    '%s is none, and the error names `next`',
+    async (cursor) => {
+      const { url } = await serve((_request, response) => response.end(`{"items":[1],"cursor":${cursor}}`));
+      const { error } = await openOnce(poll(url, options));
+      expect(error).toMatchObject({ code: 'feed', retryable: false, message: expect.stringContaining('`next` gives') });
+    },
+  );
+});
+
 describe("reading from 'latest'", () => {
   /** Numbers, of which one more comes after each answer. */
   const growing = (status = 200) => {

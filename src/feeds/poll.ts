@@ -143,7 +143,7 @@ class Polling<T, P> {
     const response = await this.#http.ask({ url, accept: 'application/json', headers });
     if (!this.#hasNothingNew(response) && response.status !== 200) {
       const place = wordOf(this.#place, this.#options) ?? this.#place.kind;
-      throw refusal(response, errors, { place, openedBefore: this.#openedBefore });
+      throw refusal(response, errors, { place, openedBefore: this.#openedBefore, log: this.#options });
     }
     const tag = response.headers.get('etag');
     if (response.status === 200) this.#known = tag === null ? undefined : { url, tag };

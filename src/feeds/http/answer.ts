@@ -17,7 +17,7 @@ export const longestRetryAfterMs = 600_000;
 export function refusal(
   response: FeedResponse,
   errors: FeedErrors,
-  { place, openedBefore, log }: { readonly place: string; readonly openedBefore: boolean; readonly log?: LogOptions },
+  { place, openedBefore, log }: { readonly place: string; readonly openedBefore: boolean; readonly log: LogOptions },
 ): FeedError | FeedExpiredError {
   const { status, statusText = '' } = response;
   if (status === 410) {

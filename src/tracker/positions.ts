@@ -2,6 +2,7 @@ import { type Checkpoint, isFence, join } from '../checkpoint.ts';
 import { quote } from '../errors.ts';
 import { Position } from './position.ts';
 import type { Rules } from './rules.ts';
+import type { TrackerEvent } from './types.ts';
 
 /** How many sources that nobody reads any more are remembered, so that their status can still be shown. */
 const idleLimit = 256;
@@ -14,6 +15,8 @@ export class Positions {
   readonly #idle = new Set<Position>();
   /** The furthest heard of sources that nobody reads here: messages of several tabs may come in any order. */
   readonly #elsewhere = new Map<string, Checkpoint>();
+  /** Those of the sources let go that are fenced until somebody reads them again: their names are all that is kept. */
+  readonly #fenced = new Set<string>();
 
   constructor(rules: Rules) {
     this.#rules = rules;
@@ -27,6 +30,11 @@ export class Positions {
     return this.#all.values();
   }
 
+  /** Whether a reading of the source was fenced from elsewhere, and nobody has read since. */
+  isFenced(source: string): boolean {
+    return this.#all.get(source)?.fenced ?? this.#fenced.has(source);
+  }
+
   /** A source that somebody is about to read: it is kept until `leave`. */
   enter(source: string): Position {
     let position = this.#all.get(source);
@@ -34,6 +42,7 @@ export class Positions {
       if (typeof source !== 'string') throw new TypeError(`a source is a string, found ${quote(source)}`);
       position = new Position(source, this.#rules, this.#elsewhere.get(source));
       this.#elsewhere.delete(source);
+      position.fenced = this.#fenced.delete(source);
       this.#all.set(source, position);
     }
     this.#idle.delete(position);
@@ -51,7 +60,10 @@ export class Positions {
     const position = this.#all.get(source);
     const { listeners } = this.#rules;
     try {
-      if (position) return position.merge(checkpoint, 'remote');
+      if (position) {
+        position.merge(checkpoint, 'remote');
+        return this.release(position);
+      }
       const before = this.#elsewhere.get(source);
       if (join(before, checkpoint, source, this.#rules.store.compare) === before) return;
       this.#elsewhere.delete(source);
@@ -66,9 +78,10 @@ export class Positions {
     }
   }
 
-  /** Everything was removed from the store. */
-  forget(): void {
+  /** Everything was removed from the store. @param origin by whom: what this tracker removed it goes on in */
+  forget(origin: TrackerEvent['origin']): void {
     this.#elsewhere.clear();
+    if (origin === 'local') this.#fenced.clear();
   }
 
   /** The position may have become idle. */
@@ -79,6 +92,8 @@ export class Positions {
     const [longest] = this.#idle;
     if (this.#idle.size <= idleLimit || !longest) return;
     this.#idle.delete(longest);
-    if (longest.idle) this.#all.delete(longest.source);
+    if (!longest.idle) return;
+    this.#all.delete(longest.source);
+    if (longest.fenced) this.#fenced.add(longest.source);
   }
 }

@@ -176,8 +176,8 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
    */
   async commit(source: string): Promise<CommitOutcome | 'none'> {
     this.#checkOpen();
+    if (this.#positions.isFenced(source)) return 'fenced';
     const position = this.#positions.get(source);
-    if (position?.fenced) return 'fenced';
     return position?.pending ? this.#committer.ask(position, true) : 'none';
   }
 
@@ -355,7 +355,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
   }
 
   #cleared(origin: TrackerEvent['origin']): void {
-    this.#positions.forget();
+    this.#positions.forget(origin);
     for (const position of this.#positions.all()) {
       const { standing } = position;
       position.enter(undefined, origin);

@@ -132,6 +132,28 @@ describe('a reset by another tab', () => {
     expect(tracker.getAllPending()).toEqual(new Map());
   });
 
+  it.each([true, false])(
+    'holds for any number of sources, until each is read or reset here: announced %s',
+    async (announced) => {
+      const { store, tracker } = listening();
+      const sources = Array.from({ length: 600 }, (_, i) => `orders ${i}`);
+      for (const source of sources) await tracker.record(source, sequence(100));
+      for (const source of sources) await store.elsewhere(source, at(1, 0, sequence(10)), announced);
+      for (const n of [101, 102, 103]) {
+        const outcomes = await Promise.all(sources.map((source) => tracker.record(source, sequence(n))));
+        expect(new Set(outcomes)).toEqual(new Set(['fenced']));
+      }
+      expect(await tracker.commit('orders 0')).toBe('fenced');
+      const stored = [...(await tracker.getAllCommitted()).values()];
+      expect(stored.filter((offset) => !Offset.equals(offset, sequence(10)))).toEqual([]);
+      await tracker.read('orders 0');
+      expect(await tracker.record('orders 0', sequence(11))).toBe('committed');
+      await tracker.reset('orders 1', sequence(20));
+      expect(await tracker.record('orders 1', sequence(21))).toBe('committed');
+      expect(await tracker.record('orders 2', sequence(21))).toBe('fenced');
+    },
+  );
+
   it('heard of again after reading has started again changes nothing', async () => {
     const { store, tracker, events } = listening();
     await tracker.read('orders');

@@ -56,7 +56,7 @@ export class Epochs {
   /** Asks the store where a source is. */
   async refresh(position: Position): Promise<void> {
     const { store } = this.#rules;
-    const before = position.committed;
+    const { committed: before, life } = position;
     let stored: Checkpoint | undefined;
     try {
       stored = await store.get(position.source);
@@ -65,6 +65,8 @@ export class Epochs {
       position.changed();
       throw error;
     }
+    // What was asked before the source went over to another epoch may be of the time before.
+    if (position.life !== life) return this.refresh(position);
     if (!position.known) return position.adopt(stored);
     if (stored) position.merge(stored, 'remote');
     // What a strong store no longer holds, though nothing moved since it was asked, was removed by clearAll elsewhere.

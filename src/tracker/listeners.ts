@@ -2,9 +2,16 @@ import { quote } from '../errors.ts';
 import type { Offset } from '../offset.ts';
 import type { TrackerEvent } from './types.ts';
 
+interface Listener {
+  readonly listener: (event: TrackerEvent) => void;
+  /** In the order in which they came. */
+  readonly number: number;
+}
+
 /** Those who listen to a tracker. */
 export class Listeners {
-  readonly #all = new Set<(event: TrackerEvent) => void>();
+  readonly #all = new Set<Listener>();
+  #added = 0;
 
   get any(): boolean {
     return this.#all.size > 0;
@@ -13,7 +20,7 @@ export class Listeners {
   add(listener: (event: TrackerEvent) => void): () => void {
     if (typeof listener !== 'function') throw new TypeError(`a listener is a function, found ${quote(listener)}`);
     // The same function may be given twice.
-    const own = (event: TrackerEvent): void => listener(event);
+    const own = { listener, number: ++this.#added };
     this.#all.add(own);
     return () => this.#all.delete(own);
   }
@@ -29,7 +36,12 @@ export class Listeners {
   }
 
   send(event: TrackerEvent): void {
-    for (const listener of this.#all) guard(() => listener(event));
+    // Who is added by a listener hears of the next event.
+    const last = this.#added;
+    for (const { listener, number } of this.#all) {
+      if (number > last) break;
+      guard(() => listener(event));
+    }
   }
 }
 

@@ -282,6 +282,23 @@ describe('a listener', () => {
     expect(uncaught).toMatchObject([{ message: 'in a listener' }, { message: 'in a listener' }]);
   });
 
+  it('hears of what comes after it was added, also where listeners add it', async () => {
+    const tracker = new OffsetTracker(new TestStore(), { strategy: 'manual' });
+    const heard: string[] = [];
+    const listen = (name: string): void => {
+      const stop = tracker.subscribe(({ offset }) => {
+        stop();
+        heard.push(`${name} ${offset && Offset.format(offset)}`);
+        if (heard.length < 100) listen(`${name}+`);
+      });
+    };
+    listen('a');
+    listen('b');
+    await tracker.record('orders', sequence(1));
+    await tracker.record('orders', sequence(2));
+    expect(heard).toEqual(['a seq:1', 'b seq:1', 'a+ seq:2', 'b+ seq:2']);
+  });
+
   it('may unsubscribe, record and commit from within', async () => {
     const store = new TestStore();
     const tracker = new OffsetTracker(store);

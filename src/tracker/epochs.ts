@@ -1,4 +1,4 @@
-import { type Checkpoint, beginEpoch, join } from '../checkpoint.ts';
+import { type Checkpoint, beginEpoch, compareCheckpoints, join } from '../checkpoint.ts';
 import { StorageError, quote } from '../errors.ts';
 import { type Offset, equals } from '../offset.ts';
 import type { OffsetStore } from '../store.ts';
@@ -69,9 +69,11 @@ export class Epochs {
     if (position.life !== life) return this.refresh(position);
     if (!position.known) return position.adopt(stored);
     if (stored) position.merge(stored, 'remote');
-    // What a strong store no longer holds, though nothing moved since it was asked, was removed by clearAll elsewhere.
-    const removed = before && position.committed === before && (stored?.epoch ?? -1) < before.epoch;
-    if (removed && !position.pending && store.capabilities.consistency === 'strong') position.enter(stored, 'remote');
+    // What a strong store no longer holds, though nothing moved since it was asked, was taken back: by clearAll elsewhere,
+    // or with a transaction of the caller's that failed.
+    if (store.capabilities.consistency !== 'strong' || !before || position.committed !== before) return;
+    if (position.pending || (stored && compareCheckpoints(stored, before, position.source, store.compare) >= 0)) return;
+    position.enter(stored, 'remote', 'reset');
   }
 
   /** Begins a new epoch where the source stands, with all that this tracker has recorded of it. @returns whether it stands */

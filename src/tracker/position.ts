@@ -230,9 +230,12 @@ export class Position {
     this.#reached(this.recorded);
   }
 
-  /** Goes over to another epoch (undefined: nothing is stored any more). All readings are fenced, all pending is void. */
-  enter(checkpoint: Checkpoint | undefined, origin: TrackerEvent['origin']): void {
-    const fence = checkpoint !== undefined && isFence(checkpoint.epoch);
+  /** Goes over to another epoch, or back (undefined: nothing is stored any more). All readings are fenced, all pending is void. */
+  enter(
+    checkpoint: Checkpoint | undefined,
+    origin: TrackerEvent['origin'],
+    by: FencedError['by'] = checkpoint && isFence(checkpoint.epoch) ? 'reader' : 'reset',
+  ): void {
     this.committed = checkpoint;
     this.known = true;
     this.epoch = checkpoint?.epoch ?? 0;
@@ -248,13 +251,13 @@ export class Position {
     this.unasked = 0;
     this.fenced = origin === 'remote' && (this.fenced || this.readings.size > 0);
     this.changed();
-    const error = new FencedError(this.source, fence ? 'reader' : 'reset');
+    const error = new FencedError(this.source, by);
     const { readings } = this;
     for (const member of readings) {
       readings.delete(member);
       member.fence(error);
     }
-    this.tell(fence ? 'fenced' : checkpoint?.offset ? 'reset' : 'cleared', origin);
+    this.tell(by === 'reader' ? 'fenced' : checkpoint?.offset ? 'reset' : 'cleared', origin);
   }
 
   /** A later reset by somebody else has undone one of this tracker's own: nothing here may go on in its epoch unasked. */

@@ -52,6 +52,8 @@ export class Committer {
   readonly #retry: Retry;
   /** Positions whose last commit failed, to be written at the next try. */
   readonly #owed = new Set<Position>();
+  /** What `onError` was called with. */
+  readonly #told = new WeakSet<object>();
 
   constructor(rules: Rules, triggers: Triggers, host: CommitterHost) {
     this.#rules = rules;
@@ -92,6 +94,21 @@ export class Committer {
     if (!this.#retry.pending || atOnce) this.#schedule();
     else this.#retry.wait();
     return cycle.promise;
+  }
+
+  /**
+   * With a listener for errors, nobody has to await this: what it rejects with is told, unless a commit that failed has told
+   * it, or the caller's signal has ended it.
+   */
+  watched<T>(source: string, outcome: Promise<T>, signal?: AbortSignal): Promise<T> {
+    const { onError } = this.#host;
+    if (!onError) return outcome;
+    outcome.catch((error: unknown) => {
+      if (this.#told.has(Object(error)) || (signal?.aborted && error === signal.reason)) return;
+      this.#told.add(Object(error));
+      guard(() => onError(error, source));
+    });
+    return outcome;
   }
 
   /** Runs something with no commit under way. */
@@ -297,7 +314,10 @@ export class Committer {
     position.lastError = error;
     position.changed();
     const { onError } = this.#host;
-    if (onError) guard(() => onError(error, position.source));
+    if (onError) {
+      this.#told.add(Object(error));
+      guard(() => onError(error, position.source));
+    }
     position.tell('error', 'local', error);
   }
 }

@@ -75,12 +75,12 @@ export class SourceReading implements Reading, Member, Applies {
     try {
       const { position } = this;
       // What was processed before an own reset is not to be recorded after it.
-      if (position.resetting) return position.resetting.then(() => this.record(offset, options));
+      if (position.resetting) return this.#watched(position.resetting.then(() => this.record(offset, options)));
       if (this.#end) return this.#refuse(answers.fenced);
-      if (this.#transacting > 0) return this.#afterEffects(() => this.#record(offset, options));
+      if (this.#transacting > 0) return this.#watched(this.#afterEffects(() => this.#record(offset, options)));
       return this.#record(offset, options);
     } catch (error) {
-      return Promise.reject(error);
+      return this.#watched(Promise.reject(error));
     }
   }
 
@@ -88,22 +88,27 @@ export class SourceReading implements Reading, Member, Applies {
     try {
       const { position } = this;
       if (this.#isFenced()) return answers.fenced;
-      if (this.#window && this.#window.size > 0) return this.begin(offset, options).then((ticket) => ticket.done());
+      if (this.#window && this.#window.size > 0)
+        return this.#watched(this.#begin(offset, options ?? {}).then((ticket) => ticket.done()));
       const own = position.check(offset, this);
       position.record(this, own, options?.heartbeat === true);
       return this.#host.committer.recorded(position, 1);
     } catch (error) {
-      return Promise.reject(error);
+      return this.#watched(Promise.reject(error));
     }
   }
 
-  async begin(offset: Offset, options: BeginOptions = {}): Promise<Ticket> {
+  begin(offset: Offset, options: BeginOptions = {}): Promise<Ticket> {
+    return this.#watched(this.#begin(offset, options), options.signal);
+  }
+
+  async #begin(offset: Offset, options: BeginOptions): Promise<Ticket> {
     const { position } = this;
     const { heartbeat = false, signal } = options;
-    if (!this.#end && position.resetting) return position.resetting.then(() => this.begin(offset, options));
+    if (!this.#end && position.resetting) return position.resetting.then(() => this.#begin(offset, options));
     if (!this.#end && !position.known) {
       await this.#host.start(position);
-      return this.begin(offset, options);
+      return this.#begin(offset, options);
     }
     if (!this.#end && this.#transacting > 0) await this.#host.committer.settled();
     if (this.#end) return this.#refuse(this.#ticket(offset, undefined, undefined));
@@ -278,8 +283,14 @@ export class SourceReading implements Reading, Member, Applies {
       if (passed !== undefined) position.ticketsChanged();
       return passed ? this.#host.committer.recorded(position, passed) : answers.pending;
     } catch (error) {
-      return Promise.reject(error);
+      // Who gives an event up is not told that it is not recorded.
+      return state === 'done' ? this.#watched(Promise.reject(error)) : Promise.reject(error);
     }
+  }
+
+  /** What nobody has to await, where errors are listened to. */
+  #watched<T>(outcome: Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#host.committer.watched(this.source, outcome, signal);
   }
 
   /** @throws OffsetError 'closed' where the reading was closed; a fenced one answers */

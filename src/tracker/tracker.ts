@@ -151,7 +151,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
     try {
       return this.#standing.of(source).record(offset, options);
     } catch (error) {
-      return Promise.reject(error);
+      return this.#committer.watched(source, Promise.reject(error));
     }
   }
 
@@ -165,7 +165,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
     try {
       return this.#standing.of(source).begin(offset, options);
     } catch (error) {
-      return Promise.reject(error);
+      return this.#committer.watched(source, Promise.reject(error));
     }
   }
 

@@ -27,8 +27,8 @@ export interface TrackerOptions {
   /** After how many ms a ticket that blocks the watermark raises a 'blocked' event; default 60,000. */
   readonly stuckAfterMs?: number;
   /**
-   * Called for every commit that failed, once a source. With it, a failed record that nobody awaits causes no unhandled
-   * rejection. Default: none.
+   * Called for every commit that failed, once a source, and for what else `record`, `begin` or `done` rejects with. With it,
+   * one of these that nobody awaits causes no unhandled rejection. Default: none.
    */
   readonly onError?: (error: unknown, source?: string) => void;
   /** The clock, in ms since the Unix epoch; default `Date.now`. */

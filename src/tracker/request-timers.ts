@@ -1,5 +1,8 @@
 type Timer = ReturnType<typeof setTimeout>;
 
+/** How many of them wait at most: the newest, whose requests are the likeliest to live. */
+const most = 1000;
+
 /**
  * Timers for the same thing, one for each turn that asks for it. In a Worker only the timers of a living request come, and
  * a request without any is taken for hung: each has its own, and takes away nobody else's.
@@ -21,6 +24,11 @@ export class RequestTimers {
       Math.max(0, delayMs),
     );
     this.#timers.add(timer);
+    const [oldest] = this.#timers;
+    if (this.#timers.size > most) {
+      clearTimeout(oldest);
+      this.#timers.delete(oldest as Timer);
+    }
     return timer;
   }
 

@@ -114,6 +114,20 @@ describe('a commit that fails and may pass', () => {
     expect(tries()).toBe(2);
   });
 
+  it('is waited for by a thousand timers at most, however much is recorded meanwhile', async () => {
+    const { tracker, fail, tries } = await world('auto');
+    fail(gone());
+    await outcomeOf(tracker.record('orders', sequence(1)));
+    for (let n = 2; n < 3000; n++) {
+      void tracker.record('orders', sequence(n));
+      await undefined;
+    }
+    expect(vi.getTimerCount()).toBe(1000);
+    fail(undefined);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([tries(), tracker.getAllPending().size, vi.getTimerCount()]).toEqual([2, 0, 0]);
+  });
+
   it('is tried at once where somebody asks for it', async () => {
     const { tracker, fail, tries } = await world('auto');
     fail(gone());

@@ -241,14 +241,11 @@ export class Position {
     this.epoch = checkpoint?.epoch ?? 0;
     this.life++;
     this.#head = undefined;
-    this.pending = false;
+    this.#settle();
     this.feed = checkpoint?.feed;
     this.progress = new Progress(this.source, this.#compare);
     this.cycle?.resolve('fenced');
     this.cycle = undefined;
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    this.unasked = 0;
     this.fenced = origin === 'remote' && (this.fenced || this.readings.size > 0);
     this.changed();
     const error = new FencedError(this.source, by);
@@ -329,7 +326,7 @@ export class Position {
   /** What was recorded cannot be stored beside what stands. */
   drop(): void {
     this.#head = undefined;
-    this.pending = false;
+    this.#settle();
     for (const member of this.readings) {
       member.last = this.committed?.offset;
       member.rank = this.committed?.rank ?? 0;
@@ -381,5 +378,14 @@ export class Position {
       (committed === undefined ||
         !this.known ||
         compareInEpoch(this.#head, this.#headRank, committed.offset, committed.rank, this.source, this.#compare) > 0);
+    if (!this.pending) this.#settle();
+  }
+
+  /** Nothing waits for a commit any more. */
+  #settle(): void {
+    this.pending = false;
+    this.unasked = 0;
+    clearTimeout(this.timer);
+    this.timer = undefined;
   }
 }

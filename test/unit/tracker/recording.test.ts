@@ -223,6 +223,18 @@ describe('under { every, intervalMs }', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('nothing is left for the timer where a commit took more than it was asked for', async () => {
+    const [store, tracker] = open({ every: 2, intervalMs: 1000 });
+    await tracker.read('orders');
+    await Promise.all([1, 2, 3].map((n) => record(tracker, n)));
+    await tracker.commitAll();
+    expect([store.batches.length, tracker.getAllPending().size, vi.getTimerCount()]).toEqual([1, 0, 0]);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await record(tracker, 4)).toBe('pending');
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([store.batches.length, vi.getTimerCount()]).toEqual([2, 0]);
+  });
+
   it('each source has its own interval', async () => {
     const [store, tracker] = open({ intervalMs: 1000 });
     await record(tracker, 1);

@@ -103,6 +103,14 @@ describe('where nothing is committed', () => {
     expect(await later.getOffset('orders')).toEqual(custom('orders'));
   });
 
+  it('what the function gives is not the caller’s to change afterwards', async () => {
+    const mine = { kind: 'sequence', value: 5n } as const;
+    const reading = await open({ resetPolicy: () => mine }).read('orders');
+    Object.assign(mine, { value: 9n });
+    expect(reading.from).toEqual(sequence(5));
+    expect(Object.isFrozen(reading.from)).toBe(true);
+  });
+
   it('the function is not asked where something is committed, and again after a clear', async () => {
     let asked = 0;
     const tracker = new OffsetTracker(new InMemoryOffsetStore([['orders', sequence(1)]]), {

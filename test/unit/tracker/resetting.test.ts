@@ -92,6 +92,15 @@ describe('reset', () => {
     expect((await store.inner.get('orders'))?.offset).toEqual(sequence(50));
   });
 
+  it('keeps the offset as it was when it was given', async () => {
+    const tracker = new OffsetTracker(new TestStore());
+    const mine = { kind: 'sequence', value: 5n } as const;
+    const reset = tracker.reset('orders', mine);
+    Object.assign(mine, { value: 9n });
+    await reset;
+    expect(tracker.status('orders').committed).toEqual(sequence(5));
+  });
+
   it('refuses what is no offset, and leaves everything as it is', async () => {
     const store = new TestStore([['orders', sequence(1)]]);
     const tracker = new OffsetTracker(store);

@@ -59,8 +59,8 @@ export class Committer {
     this.#rules = rules;
     this.#triggers = triggers;
     this.#host = host;
-    this.#flight = new SingleFlight(rules.now);
-    this.#retry = new Retry(rules.now, () => this.#schedule());
+    this.#flight = new SingleFlight();
+    this.#retry = new Retry(() => this.#schedule());
   }
 
   /** Something was recorded: commits it where the strategy says so. @param count of events */
@@ -152,6 +152,11 @@ export class Committer {
     } finally {
       this.#host.released(position);
     }
+  }
+
+  /** An effect whose time does not count, as part of `effect`. */
+  timed(effect: unknown): unknown {
+    return this.#flight.timed(effect);
   }
 
   /** Commits what is pending for a source, as part of `alone`. Rejects with what the store fails with. */

@@ -190,7 +190,8 @@ export class SourceReading implements Reading, Member, Applies {
   /** Compares and sets, from the place that this reading knows, until that is decided. */
   async #apply({ offsets, effect, divisible }: Step): Promise<TransactOutcome> {
     const { position, source } = this;
-    const { store } = this.#host.rules;
+    const { committer, rules } = this.#host;
+    const { store } = rules;
     if (offsets.length === 0) return 'duplicate';
     const last = asOffset(offsets[offsets.length - 1], source);
     for (let from = 0; ;) {
@@ -212,7 +213,7 @@ export class SourceReading implements Reading, Member, Applies {
       )
         return this.#skip(offset, committed);
       const change = position.changeFor(this, offset, offsets.length - from);
-      const { outcome, stands } = await transact(source, change, ...effect(from));
+      const { outcome, stands } = await transact(source, change, ...effect(from).map((each) => committer.timed(each)));
       if (outcome === 'applied') {
         position.applied(this, change.next, offsets);
         return outcome;

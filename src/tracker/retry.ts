@@ -3,18 +3,17 @@ import { RequestTimers } from './request-timers.ts';
 /** A commit that failed and may succeed later is tried again after this long, in ms; doubled each time, up to the second. */
 const delays = [1000, 30_000] as const;
 
-/** When what failed is tried again, with a backoff of which a random half is waited. */
+/** When what failed is tried again, with a backoff of which a random half is waited; the tracker's clock tells no durations. */
 export class Retry {
-  readonly #now: () => number;
   readonly #again: () => void;
   readonly #timers = new RequestTimers();
   #attempt = 0;
+  /** In ms, as `performance.now` has them. */
   #at = 0;
   /** Whether a try waits for its time. */
   pending = false;
 
-  constructor(now: () => number, again: () => void) {
-    this.#now = now;
+  constructor(again: () => void) {
     this.#again = again;
   }
 
@@ -27,14 +26,14 @@ export class Retry {
   failed(): void {
     const [least, most] = delays;
     const span = Math.min(most, least * 2 ** this.#attempt++);
-    this.#at = this.#now() + span * (0.5 + Math.random() / 2);
+    this.#at = performance.now() + span * (0.5 + Math.random() / 2);
     this.pending = true;
     this.wait();
   }
 
   /** Somebody waits for the next try. */
   wait(): void {
-    this.#timers.set(this.#at - this.#now(), () => this.#come());
+    this.#timers.set(this.#at - performance.now(), () => this.#come());
   }
 
   /** It is tried now, or never. */
@@ -46,7 +45,7 @@ export class Retry {
   #come(): void {
     if (!this.pending) return;
     // One that was set for an earlier try.
-    if (this.#now() < this.#at) return this.wait();
+    if (performance.now() < this.#at) return this.wait();
     this.#again();
   }
 }

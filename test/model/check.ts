@@ -8,7 +8,7 @@
  * - Storages: `records` as IndexedDB, with and without `begin`, and with effects; `slots` as localStorage; `versions` as
  *   Workers KV; `journal` as the file, whose lines are written and read by the real code. The real store over localStorage
  *   is gone through by itself, see local-storage.ts.
- * - What goes wrong: a call fails before it takes effect or after, or is given up after 9 s and takes effect later; a message comes late, never or twice; a tab crashes, and
+ * - What goes wrong: a call fails before it takes effect or after, or is given up after 15 s and takes effect later; a message comes late, never or twice; a tab crashes, and
  *   what it had asked for takes effect, or not; a slot is folded, a file is replaced; of two that begin an epoch at the same
  *   moment, either is the higher. How often is the plan's budget.
  * - Strategies: auto, every second record, manual with failures that do not pass. Sequences and opaque cursors.

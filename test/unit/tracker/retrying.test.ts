@@ -128,6 +128,20 @@ describe('a commit that fails and may pass', () => {
     expect([tries(), tracker.getAllPending().size, vi.getTimerCount()]).toEqual([2, 0, 0]);
   });
 
+  it.each([
+    ['stands still', () => 1_767_323_045_678],
+    ['was set back', () => 1_767_323_045_678 - 3_600_000 * performance.now()],
+  ])('is tried again whatever the clock of the tracker says: it %s', async (_, now) => {
+    const store = new TestStore();
+    const tracker = new OffsetTracker(store, { now, onError: () => {} });
+    await tracker.read('orders');
+    store.failing = (call) => (call === 'commit' ? gone() : undefined);
+    await outcomeOf(tracker.record('orders', sequence(1)));
+    store.failing = () => undefined;
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([store.batches.length, tracker.getAllPending().size]).toEqual([2, 0]);
+  });
+
   it('is tried at once where somebody asks for it', async () => {
     const { tracker, fail, tries } = await world('auto');
     fail(gone());

@@ -44,7 +44,7 @@ export class Committer {
   readonly #triggers: Triggers;
   readonly #host: CommitterHost;
   readonly #flight: SingleFlight;
-  #asked = new Map<Position, Cycle>();
+  readonly #asked = new Map<Position, Cycle>();
   #writing = false;
   /** Whether the next write waits for records of the same turn; how many have come. */
   #gathering = false;
@@ -52,6 +52,10 @@ export class Committer {
   readonly #retry: Retry;
   /** Positions whose last commit failed, to be written at the next try. */
   readonly #owed = new Set<Position>();
+  /** Whether all wait for the next try: the last failure was, as far as is known, not one of some sources alone. */
+  #isDown = false;
+  /** Whether the next write is that try. */
+  #tries = false;
   /** What `onError` was called with. */
   readonly #told = new WeakSet<object>();
 
@@ -91,8 +95,10 @@ export class Committer {
       position.cycle = cycle = new Cycle(position.life);
       this.#asked.set(position, cycle);
     }
+    const isHeldUp = this.#isDown || this.#owed.has(position);
     if (!this.#retry.pending || atOnce) this.#schedule();
-    else this.#retry.wait();
+    else if (isHeldUp) this.#retry.wait();
+    else this.#schedule(false);
     return cycle.promise;
   }
 
@@ -137,14 +143,13 @@ export class Committer {
           throw error;
         }
       });
-      this.#retry.worked();
-      this.#host.health();
+      this.#worked();
       position.worked();
       return result;
     } catch (error) {
       // What an effect fails with is no failure of the store's.
       if (isOfStore(error)) {
-        if (mayPass(error)) this.#host.health(error);
+        if (mayPass(error) && !position.failsAlone) this.#host.health(error);
         this.#tell(position, error);
         position.failed(error);
       }
@@ -172,12 +177,16 @@ export class Committer {
     this.#owed.clear();
   }
 
-  #schedule(): void {
+  /** @param tries whether what waits for its next try is part of it */
+  #schedule(tries = true): void {
+    if (tries) {
+      this.#tries = true;
+      this.#retry.stop();
+    }
     // One that gathers is under way: nobody need watch it.
     if (this.#gathering) return void this.#gathered++;
     if (this.#writing) return this.#flight.watch();
     this.#writing = true;
-    this.#retry.stop();
     const taken: Job[] = [];
     // Rejects only where it was given up.
     this.alone(() => this.#write(taken)).catch((error: unknown) => {
@@ -195,10 +204,15 @@ export class Committer {
       await undefined;
     }
     this.#gathering = false;
-    for (const position of this.#owed) if (position.pending && !position.cycle) void this.ask(position).catch(() => {});
-    this.#owed.clear();
-    taken.push(...this.#asked);
-    this.#asked = new Map();
+    if (this.#tries) {
+      this.#retry.stop();
+      for (const position of this.#owed)
+        if (position.pending && !position.cycle) void this.ask(position).catch(() => {});
+      this.#owed.clear();
+      this.#tries = false;
+    }
+    for (const job of this.#asked) if (!this.#owed.has(job[0])) taken.push(job);
+    for (const [position] of taken) this.#asked.delete(position);
     this.#writing = false;
     for (const [position] of taken) position.cycle = undefined;
     const jobs = new Map<string, Job>();
@@ -225,8 +239,7 @@ export class Committer {
         return position?.pending && position.life === cycle?.life ? position.checkpoint() : undefined;
       };
       const stands = await this.#rules.store.commit(batch, newest);
-      this.#retry.worked();
-      this.#host.health();
+      this.#worked();
       for (const [source, job] of jobs) {
         const [position, cycle] = job;
         this.#merge(position, stands.get(source));
@@ -239,6 +252,7 @@ export class Committer {
     } catch (error) {
       const guilty = error instanceof OffsetError && jobs.get(error.source ?? '');
       const failed = guilty ? [guilty] : [...jobs.values()];
+      if (guilty && jobs.size > 1) guilty[0].failsAlone = true;
       for (const [{ source }] of failed) jobs.delete(source);
       this.#failed(failed, error);
     }
@@ -253,6 +267,7 @@ export class Committer {
     const { source } = position;
     if (stands === undefined) throw new StorageError(`the store did not answer for ${quote(source)}`, { source });
     position.lastError = undefined;
+    position.failsAlone = false;
     position.changed();
     try {
       position.checkStands(stands);
@@ -297,10 +312,22 @@ export class Committer {
     }, this.#triggers.intervalMs);
   }
 
+  /** The store works, if not for those that wait for their next try. */
+  #worked(): void {
+    for (const position of this.#owed) position.failsAlone = true;
+    if (this.#isDown || this.#owed.size === 0) this.#retry.worked();
+    this.#isDown = false;
+    this.#host.health();
+  }
+
   #failed(jobs: readonly Job[], error: unknown): void {
     const passes = mayPass(error);
-    const whole = !(error instanceof OffsetError && error.source !== undefined);
-    if (whole || passes) this.#host.health(error);
+    // Stores name the source of a call for one, whatever fails: that alone says nothing of the others.
+    const isNamed = error instanceof OffsetError && error.source !== undefined;
+    if (!isNamed || (passes && !jobs.every(([{ failsAlone }]) => failsAlone))) {
+      this.#isDown = true;
+      this.#host.health(error);
+    }
     for (const [position, cycle] of jobs) {
       if (position.life === cycle.life) {
         if (passes) this.#owed.add(position);

@@ -79,6 +79,8 @@ export class Position {
   firstAt = 0;
   timer: ReturnType<typeof setTimeout> | undefined;
   lastError: unknown;
+  /** Its last commit failed while that of others went through: what fails next is no failure of the whole store. */
+  failsAlone = false;
   progress: Progress;
   /** What was last shown, and whether something may have changed since. */
   snapshot: SourceStatus | undefined;

@@ -239,13 +239,37 @@ describe('the health of a tracker', () => {
 
   it.each([
     ['of one source alone that is for good', new StorageError('too large', { source: 'orders' }), false],
-    ['of one source that may pass', gone('orders'), true],
+    ['of the one source of a write that may pass', gone('orders'), true],
     ['of the whole store', full(), true],
   ])('after a failure %s', async (_, error, degraded) => {
     const { tracker, fail } = await world('auto');
     fail(error);
     await outcomeOf(tracker.record('orders', sequence(1)));
     expect(tracker.degraded).toBe(degraded ? error : undefined);
+  });
+
+  it('heeds a source that keeps failing alone once, and holds nobody else up for it', async () => {
+    const { tracker, store, tries } = await world('auto');
+    const types = told(tracker);
+    store.failing = (call, sources) => (call === 'commit' && sources.includes('orders') ? gone('orders') : undefined);
+    await outcomeOf(tracker.record('orders', sequence(1)));
+    const clicked = tracker.record('clicks', sequence(1));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await clicked).toBe('committed');
+    expect(types.splice(0)).toEqual(['degraded', 'error', 'error', 'recovered']);
+    const before = tries();
+    // Nobody has to let time pass for these, and they do not try the other one before its time.
+    for (let n = 2; n <= 10; n++) expect(await tracker.record('clicks', sequence(n))).toBe('committed');
+    expect(store.written.slice(before)).toEqual(Array.from({ length: 9 }, () => ['clicks']));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(new Set(types.splice(0))).toEqual(new Set(['error']));
+    expect(tries() - before - 9).toBeLessThan(8);
+    store.failing = () => undefined;
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect((await store.inner.get('orders'))?.offset).toEqual(sequence(1));
+    store.failing = (call) => (call === 'commit' ? gone('orders') : undefined);
+    await outcomeOf(tracker.record('orders', sequence(2)));
+    expect(types).toEqual(['degraded', 'error']);
   });
 
   it('heeds what effects meet in the store, and not what they fail with', async () => {

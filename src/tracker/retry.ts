@@ -8,6 +8,8 @@ export class Retry {
   readonly #again: () => void;
   readonly #timers = new RequestTimers();
   #attempt = 0;
+  /** Counts tries. */
+  #number = 0;
   /** In ms, as `performance.now` has them. */
   #at = 0;
   /** Whether a try waits for its time. */
@@ -28,12 +30,14 @@ export class Retry {
     const span = Math.min(most, least * 2 ** this.#attempt++);
     this.#at = performance.now() + span * (0.5 + Math.random() / 2);
     this.pending = true;
+    this.#number++;
     this.wait();
   }
 
   /** Somebody waits for the next try. */
   wait(): void {
-    this.#timers.set(this.#at - performance.now(), () => this.#come());
+    const number = this.#number;
+    this.#timers.set(this.#at - performance.now(), () => this.#come(number));
   }
 
   /** It is tried now, or never. */
@@ -42,10 +46,10 @@ export class Retry {
     this.#timers.clear();
   }
 
-  #come(): void {
+  #come(number: number): void {
     if (!this.pending) return;
+    if (number === this.#number) this.#again();
     // One that was set for an earlier try.
-    if (performance.now() < this.#at) return this.wait();
-    this.#again();
+    else this.wait();
   }
 }

@@ -48,7 +48,7 @@ export const mutations = [
   {
     name: 'a pending record kept after a reset',
     file: 'tracker/position.ts',
-    text: 'this.#head = undefined;\n    this.pending = false;\n    this.feed',
+    text: 'this.#head = undefined;\n    this.#settle();\n    this.feed',
     by: 'this.feed',
     plan: 'records, opaque',
   },

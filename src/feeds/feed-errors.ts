@@ -31,7 +31,9 @@ export class FeedErrors {
   }
 
   about(message: string): string {
-    return `${quote(this.#source)} from ${quote(bare(this.#url))}: ${message}`;
+    // Some fetches name the whole URL in what they fail with.
+    const url = bare(this.#url);
+    return `${quote(this.#source)} from ${quote(url)}: ${this.#url === '' ? message : message.replaceAll(this.#url, url)}`;
   }
 }
 

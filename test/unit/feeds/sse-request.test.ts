@@ -1,5 +1,5 @@
 import { FeedError, Offset, UnsupportedError, sse, type FeedResponse, type SseOptions } from 'tidemark';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { answering, streamOf } from './answers.ts';
 import { openOnce } from './opening.ts';
 
@@ -218,10 +218,29 @@ test('an error names neither the query nor the user of the URL, which may be sec
     expect(String(error)).not.toContain('s3cret@');
     expect(String(error)).not.toContain('=s3cret');
   }
-  // Node has no base for it, and no request may have a user.
-  const unasked = await openOnce(sse('http://user:s3cret@localhost/feed?token=s3cret'), at7);
-  expect(unasked.error).toMatchObject({ code: 'feed', retryable: false });
-  expect(`${String(unasked.error)} ${String(Object(unasked.error).cause)}`).not.toContain('s3cret');
+  const url = 'http://user:s3cret@localhost/feed?token=s3cret';
+  const fetch = (asked: string): Promise<never> => Promise.reject(new TypeError(`request to ${asked} failed`));
+  const failed = await openOnce(sse(url, { fetch }), at7);
+  expect(String(failed.error)).toContain('request to http://localhost/feed failed');
+});
+
+test('an error of a URL that no request can have names no secret of it either', async () => {
+  vi.stubGlobal(
+    'Request',
+    class {
+      constructor(url: string) {
+        throw new TypeError(`Request cannot be constructed from a URL that includes credentials: ${url}`);
+      }
+    },
+  );
+  const { error } = await openOnce(sse('http://user:s3cret@localhost/feed?token=s3cret'), at7);
+  vi.unstubAllGlobals();
+  expect(error).toMatchObject({
+    code: 'feed',
+    retryable: false,
+    message: expect.stringContaining('includes credentials'),
+  });
+  expect(`${String(error)} ${String(Object(error).cause)}`).not.toContain('s3cret');
 });
 
 test('comments are signs of life', async () => {

@@ -225,14 +225,9 @@ test('an error names neither the query nor the user of the URL, which may be sec
 });
 
 test('an error of a URL that no request can have names no secret of it either', async () => {
-  vi.stubGlobal(
-    'Request',
-    class {
-      constructor(url: string) {
-        throw new TypeError(`Request cannot be constructed from a URL that includes credentials: ${url}`);
-      }
-    },
-  );
+  vi.stubGlobal('Request', function Request(url: string): never {
+    throw new TypeError(`Request cannot be constructed from a URL that includes credentials: ${url}`);
+  });
   const { error } = await openOnce(sse('http://user:s3cret@localhost/feed?token=s3cret'), at7);
   vi.unstubAllGlobals();
   expect(error).toMatchObject({

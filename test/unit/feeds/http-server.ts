@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { onTestFinished } from 'vitest';
 
 /** A real HTTP server on a port of its own; `requests` are the paths that were asked for. */
 export async function serveHttp(answer: (request: IncomingMessage, response: ServerResponse, url: URL) => unknown) {
@@ -18,4 +19,11 @@ export async function serveHttp(answer: (request: IncomingMessage, response: Ser
     server.close();
   };
   return { url: `http://127.0.0.1:${address.port}`, requests, server, close };
+}
+
+/** The same until the test that starts it has ended. */
+export async function serveForTest(...args: Parameters<typeof serveHttp>) {
+  const server = await serveHttp(...args);
+  onTestFinished(server.close);
+  return server;
 }

@@ -1,6 +1,7 @@
 import {
   Offset,
   type Feed,
+  type FeedContext,
   type FeedEvent,
   type FeedItem,
   type FeedOpening,
@@ -33,6 +34,21 @@ export interface OpeningOptions {
   readonly signal?: AbortSignal;
   /** What is told as recorded after each item; default: its offset. */
   readonly onItem?: (count: number) => void;
+}
+
+/** What a feed is given by somebody who heeds nothing of what it tells. */
+export function quietContext(openedBefore: boolean): FeedContext {
+  return {
+    source: 'orders',
+    signal: new AbortController().signal,
+    openedBefore,
+    opened() {},
+    alive() {},
+    deadAfter() {},
+    reopenAfter() {},
+    onRecorded() {},
+    warn() {},
+  };
 }
 
 /** Opens a feed once and reads it to where it ends, drops or fails. */

@@ -1,16 +1,7 @@
 import { type Feed, InMemoryOffsetStore, Offset, OffsetTracker, type PollOptions, poll, resume } from 'tidemark';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { serveHttp } from './http-server.ts';
+import { serveForTest as serve } from './http-server.ts';
 import { openOnce } from './opening.ts';
-
-const closing: (() => void)[] = [];
-afterEach(() => closing.splice(0).forEach((close) => close()));
-
-async function serve(...args: Parameters<typeof serveHttp>) {
-  const server = await serveHttp(...args);
-  closing.push(server.close);
-  return server;
-}
 
 /** Reads a feed of numbers to the last of them, and tells what was delivered and what was warned of. */
 async function readTo<T>(last: T, feed: Feed<T>, store = new InMemoryOffsetStore()) {

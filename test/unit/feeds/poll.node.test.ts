@@ -7,18 +7,9 @@ import {
   poll,
   resume,
 } from 'tidemark';
-import { afterEach, describe, expect, test } from 'vitest';
-import { serveHttp } from './http-server.ts';
+import { describe, expect, test } from 'vitest';
+import { serveForTest as serve } from './http-server.ts';
 import { openOnce } from './opening.ts';
-
-const closing: (() => void)[] = [];
-afterEach(() => closing.splice(0).forEach((close) => close()));
-
-async function serve(...args: Parameters<typeof serveHttp>) {
-  const server = await serveHttp(...args);
-  closing.push(server.close);
-  return server;
-}
 
 interface OrderPage {
   readonly orders: readonly { readonly n: number }[];

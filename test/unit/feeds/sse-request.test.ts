@@ -1,7 +1,7 @@
 import { FeedError, Offset, UnsupportedError, sse, type FeedResponse, type SseOptions } from 'tidemark';
 import { describe, expect, test, vi } from 'vitest';
 import { answering, streamOf } from './answers.ts';
-import { openOnce } from './opening.ts';
+import { openOnce, quietContext } from './opening.ts';
 
 const at7 = { from: Offset.custom('7') };
 const status = (code: number, headers = {}): Response => new Response(null, { status: code, headers });
@@ -245,18 +245,7 @@ test('comments are signs of life', async () => {
 
 test('events that have arrived are at hand without waiting', async () => {
   const { fetch } = answering([Array.from({ length: 5 }, (_, i) => `id: ${i}\ndata: x\n\n`).join('')]);
-  const context = {
-    source: 'orders',
-    signal: new AbortController().signal,
-    openedBefore: false,
-    opened() {},
-    alive() {},
-    deadAfter() {},
-    reopenAfter() {},
-    onRecorded() {},
-    warn() {},
-  };
-  const items = sse('/feed', { fetch })(Offset.custom('0'), context)[Symbol.asyncIterator]();
+  const items = sse('/feed', { fetch })(Offset.custom('0'), quietContext(false))[Symbol.asyncIterator]();
   if (!('ready' in items) || typeof items.ready !== 'function') throw new Error('it has no `ready`');
   expect(items.ready()).toBeUndefined();
   await items.next();

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { FeedExpiredError, InMemoryOffsetStore, Offset, OffsetTracker, resume, webSocket } from 'tidemark';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { openOnce } from './opening.ts';
+import { openOnce, quietContext } from './opening.ts';
 
 const closing: (() => void)[] = [];
 afterEach(() => closing.splice(0).forEach((close) => close()));
@@ -86,23 +86,15 @@ describe('a WebSocket', () => {
       close(): void {}
     }
     let recorded = (_offset: Offset): void => {};
-    const context = {
-      source: 'orders',
-      signal: new AbortController().signal,
-      openedBefore: true,
-      opened() {},
-      alive() {},
-      deadAfter() {},
-      reopenAfter() {},
-      warn() {},
-      onRecorded: (listener: typeof recorded) => void (recorded = listener),
-    };
     const feed = webSocket('ws://example.com', {
       ...options,
       WebSocket: Slow as never,
       ack: (offset) => `ack ${Offset.format(offset)}`,
     });
-    const items = feed(Offset.sequence(2), context)[Symbol.asyncIterator]();
+    const items = feed(Offset.sequence(2), {
+      ...quietContext(true),
+      onRecorded: (listener) => void (recorded = listener),
+    })[Symbol.asyncIterator]();
     const next = items.next();
     recorded(Offset.sequence(1));
     recorded(Offset.sequence(2));

@@ -30,6 +30,15 @@ function outcomes(promises: readonly Promise<unknown>[]): unknown[] {
   return seen;
 }
 
+/** What becomes of an effect, and of a record that waits for it. */
+async function beside(effect: () => unknown, store = new PatientStore()): Promise<unknown[]> {
+  const tracker = new OffsetTracker(store);
+  const reading = await tracker.read('orders');
+  const applied = reading.transact(sequence(1), effect);
+  await vi.advanceTimersByTimeAsync(0);
+  return outcomes([applied, tracker.record('clicks', sequence(1))]);
+}
+
 beforeEach(() => {
   vi.useFakeTimers();
 });
@@ -64,12 +73,7 @@ describe('work that others wait for', () => {
     ['runs', async () => second(120)],
     ['fails', async () => second(120).then(() => Promise.reject(new Error('the effect is broken')))],
   ])('has all the time that an effect %s', async (_, effect) => {
-    const store = new PatientStore();
-    const tracker = new OffsetTracker(store);
-    const reading = await tracker.read('orders');
-    const applied = reading.transact(sequence(1), effect);
-    await vi.advanceTimersByTimeAsync(0);
-    const seen = outcomes([applied, tracker.record('clicks', sequence(1))]);
+    const seen = await beside(effect);
     await vi.advanceTimersByTimeAsync(119_000);
     expect(seen).toEqual(['waits', 'waits']);
     await vi.advanceTimersByTimeAsync(1000);
@@ -79,11 +83,7 @@ describe('work that others wait for', () => {
   it('has 15 seconds again once an effect has ended', async () => {
     const store = new PatientStore();
     store.after = never;
-    const tracker = new OffsetTracker(store);
-    const reading = await tracker.read('orders');
-    const applied = reading.transact(sequence(1), () => second(20));
-    await vi.advanceTimersByTimeAsync(0);
-    const seen = outcomes([applied, tracker.record('clicks', sequence(1))]);
+    const seen = await beside(() => second(20), store);
     await vi.advanceTimersByTimeAsync(34_999);
     expect(seen).toEqual(['waits', 'waits']);
     await vi.advanceTimersByTimeAsync(1);
@@ -91,11 +91,7 @@ describe('work that others wait for', () => {
   });
 
   it('is given up after 10 minutes where an effect never ends', async () => {
-    const tracker = new OffsetTracker(new PatientStore());
-    const reading = await tracker.read('orders');
-    const applied = reading.transact(sequence(1), never);
-    await vi.advanceTimersByTimeAsync(0);
-    const seen = outcomes([applied, tracker.record('clicks', sequence(1))]);
+    const seen = await beside(never);
     await vi.advanceTimersByTimeAsync(599_999);
     expect(seen).toEqual(['waits', 'waits']);
     await vi.advanceTimersByTimeAsync(1);

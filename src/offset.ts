@@ -202,11 +202,11 @@ export function order(a: Offset, b: Offset): number {
 }
 
 /**
- * Takes an offset from a caller.
+ * Takes an offset from a caller, as an object of our own: see `frozenOffset`.
  * @throws InvalidOffsetError for anything else
  */
 export function asOffset(value: unknown, source: string): Offset {
-  if (isOffset(value)) return value;
+  if (isOffset(value)) return frozenOffset(value);
   throw new InvalidOffsetError(`${quote(value)} for ${quote(source)} is no offset: make one with Offset`, { source });
 }
 

@@ -1,6 +1,6 @@
 import { type Change, type Checkpoint, beginEpoch, compareChange, join } from '../checkpoint.ts';
 import { UnsupportedError, quote } from '../errors.ts';
-import { type Offset, asOffset, frozenOffset } from '../offset.ts';
+import { type Offset, asOffset } from '../offset.ts';
 import type { Batch, ChangeResult, OffsetStore, StoreOptions } from '../store.ts';
 
 /** Keeps checkpoints in memory, for tests and for feeds that start over with the process. */
@@ -24,12 +24,7 @@ export class InMemoryOffsetStore implements OffsetStore {
   constructor(initial: Iterable<readonly [source: string, offset: Offset]> = [], options: StoreOptions = {}) {
     this.compare = options.compare;
     for (const [source, offset] of initial) {
-      this.#checkpoints.set(source, {
-        epoch: 0,
-        rank: 0,
-        offset: frozenOffset(asOffset(offset, source)),
-        committedAt: 0,
-      });
+      this.#checkpoints.set(source, { epoch: 0, rank: 0, offset: asOffset(offset, source), committedAt: 0 });
     }
   }
 

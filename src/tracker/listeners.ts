@@ -2,16 +2,9 @@ import { quote } from '../errors.ts';
 import type { Offset } from '../offset.ts';
 import type { TrackerEvent } from './types.ts';
 
-interface Listener {
-  readonly listener: (event: TrackerEvent) => void;
-  /** In the order in which they came. */
-  readonly number: number;
-}
-
 /** Those who listen to a tracker. */
 export class Listeners {
-  readonly #all = new Set<Listener>();
-  #added = 0;
+  readonly #all = new Set<(event: TrackerEvent) => void>();
 
   get any(): boolean {
     return this.#all.size > 0;
@@ -20,7 +13,7 @@ export class Listeners {
   add(listener: (event: TrackerEvent) => void): () => void {
     if (typeof listener !== 'function') throw new TypeError(`a listener is a function, found ${quote(listener)}`);
     // The same function may be given twice.
-    const own = { listener, number: ++this.#added };
+    const own = (event: TrackerEvent): void => listener(event);
     this.#all.add(own);
     return () => this.#all.delete(own);
   }
@@ -36,12 +29,9 @@ export class Listeners {
   }
 
   send(event: TrackerEvent): void {
-    // Who is added by a listener hears of the next event.
-    const last = this.#added;
-    for (const { listener, number } of this.#all) {
-      if (number > last) break;
-      guard(() => listener(event));
-    }
+    // Who is added by a listener hears of the next event; who is removed by one hears no more.
+    const now = [...this.#all];
+    for (const listener of now) if (this.#all.has(listener)) guard(() => listener(event));
   }
 }
 

@@ -1,6 +1,6 @@
 import { type Change, type Checkpoint, type CompareCustom, compareInEpoch, isFence, join } from '../checkpoint.ts';
 import { FencedError, InvalidOffsetError, type OffsetError, quote } from '../errors.ts';
-import { type Offset, asOffset, equals, format, frozenOffset, isConcrete } from '../offset.ts';
+import { type Offset, asOffset, equals, format, isConcrete } from '../offset.ts';
 import type { Cycle } from './cycle.ts';
 import { Progress, type Told } from './progress.ts';
 import type { Rules } from './rules.ts';
@@ -129,10 +129,10 @@ export class Position {
    * @throws InvalidOffsetError for what cannot be recorded here
    */
   check(offset: Offset, { newest, last }: Member): Offset {
-    asOffset(offset, this.source);
-    this.#checkKind(offset, newest ?? last ?? this.#head);
-    this.#checkKind(offset, this.committed?.offset);
-    return frozenOffset(offset);
+    const own = asOffset(offset, this.source);
+    this.#checkKind(own, newest ?? last ?? this.#head);
+    this.#checkKind(own, this.committed?.offset);
+    return own;
   }
 
   /** Takes a checked offset as processed. An offset at or below the reading's place changes nothing. */

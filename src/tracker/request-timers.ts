@@ -24,12 +24,15 @@ export class RequestTimers {
       Math.max(0, delayMs),
     );
     this.#timers.add(timer);
-    const [oldest] = this.#timers;
-    if (this.#timers.size > most) {
-      clearTimeout(oldest);
-      this.#timers.delete(oldest as Timer);
-    }
+    if (this.#timers.size > most) this.#dropOldest();
     return timer;
+  }
+
+  #dropOldest(): void {
+    const [oldest] = this.#timers;
+    if (oldest === undefined) return;
+    clearTimeout(oldest);
+    this.#timers.delete(oldest);
   }
 
   clear(): void {

@@ -1,5 +1,5 @@
 import { SourceNotFoundError, quote } from '../errors.ts';
-import { type Offset, asOffset, earliest, frozenOffset, latest } from '../offset.ts';
+import { type Offset, asOffset, earliest, latest } from '../offset.ts';
 import type { ResetPolicy } from './types.ts';
 
 /** @throws TypeError for what is no policy */
@@ -11,6 +11,6 @@ export function checkPolicy(policy: ResetPolicy = 'earliest'): void {
 /** @throws SourceNotFoundError under the policy 'none'; InvalidOffsetError for what is no offset */
 export async function startOf(source: string, policy: ResetPolicy = 'earliest'): Promise<Offset> {
   if (policy === 'none') throw new SourceNotFoundError(source);
-  if (typeof policy === 'function') return frozenOffset(asOffset(await policy(source), source));
+  if (typeof policy === 'function') return asOffset(await policy(source), source);
   return asOffset({ earliest, latest }[policy], source);
 }

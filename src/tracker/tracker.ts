@@ -1,5 +1,5 @@
 import { OffsetError, quote } from '../errors.ts';
-import { type Offset, asOffset, frozenOffset } from '../offset.ts';
+import { type Offset, asOffset } from '../offset.ts';
 import type { OffsetStore, StoreChange } from '../store.ts';
 import { CaughtUp } from './caught-up.ts';
 import { Committer } from './committer.ts';
@@ -201,7 +201,7 @@ export class OffsetTracker<S extends OffsetStore = OffsetStore> {
    * await tracker.reset('orders', Offset.sequence(0)); // all tabs read again from there
    */
   async reset(source: string, offset: Offset): Promise<void> {
-    await this.#tracked(this.#reset(source, { offset: frozenOffset(asOffset(offset, source)) }));
+    await this.#tracked(this.#reset(source, { offset: asOffset(offset, source) }));
   }
 
   /** Forgets a source: reading starts where the reset policy says. Leaves a tombstone, which no late writer can undo. */

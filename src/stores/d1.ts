@@ -1,9 +1,20 @@
 import { type Change, type Checkpoint, beginEpoch, compareChange, join } from '../checkpoint.ts';
-import { OffsetError, StorageError, UnsupportedError, quote } from '../errors.ts';
+import { OffsetError, UnsupportedError, quote } from '../errors.ts';
 import type { Offset } from '../offset.ts';
 import { orderKey } from '../order-key.ts';
 import type { Batch, ChangeResult, OffsetStore, StoreOptions } from '../store.ts';
-import { EffectFailure, fromRow, opening, quotedTable, sourceOf, sourceText, storageError, toRow } from './sql-text.ts';
+import {
+  EffectFailure,
+  fromRow,
+  opening,
+  quotedTable,
+  sourceOf,
+  sourceText,
+  storageError,
+  toRow,
+  crowded,
+  mostTries,
+} from './sql-text.ts';
 
 /** What the store needs of a prepared statement. Cloudflare's `D1PreparedStatement` has this shape. */
 export interface D1Statement {
@@ -43,8 +54,6 @@ const guard = 'tidemark_moved';
 /** The most characters that one statement is given: D1 takes 2,000,000 bytes, and a character has three at most. */
 const mostCharacters = 500_000;
 const rowsAPage = 2000;
-// Of those who compare and set at the same moment one succeeds each time.
-const mostTries = 200;
 
 /**
  * Keeps checkpoints in a table of a Cloudflare D1 database, beside the data of the application, for Workers anywhere.
@@ -124,7 +133,7 @@ export class D1OffsetStore<Statement extends D1Statement = D1Statement> implemen
         if (steps.size === 0) return stands;
         for (const [source, found] of await this.#setAll(steps)) stands.set(source, found);
       }
-      throw this.#crowded(only);
+      throw crowded(this.#where, only);
     });
   }
 
@@ -136,7 +145,7 @@ export class D1OffsetStore<Statement extends D1Statement = D1Statement> implemen
         expected = (await this.#setAll(new Map([[source, { expected, next }]]))).get(source);
         if (expected?.epoch === next.epoch) return expected;
       }
-      throw this.#crowded(source);
+      throw crowded(this.#where, source);
     });
   }
 
@@ -159,7 +168,7 @@ export class D1OffsetStore<Statement extends D1Statement = D1Statement> implemen
         if (outcome !== 'applied') return { outcome, stands };
         if (tried) throw tried.error;
       }
-      throw this.#crowded(source);
+      throw crowded(this.#where, source);
     });
   }
 
@@ -281,13 +290,6 @@ SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1) WHERE true ON CO
       if (cause instanceof OffsetError) throw cause;
       throw storageError(doing, this.#where, cause, isTransient(cause), source);
     }
-  }
-
-  #crowded(source: string | undefined): StorageError {
-    return new StorageError(
-      `${this.#where} moved under each of ${mostTries} tries${source === undefined ? '' : ` to write ${quote(source)}`}: too many write it at once`,
-      { source, retryable: true },
-    );
   }
 }
 

@@ -86,3 +86,14 @@ export class EffectFailure {
     this.error = error;
   }
 }
+
+/** How often a compare-and-set is tried: of those who try at the same moment one succeeds each time. */
+export const mostTries = 200;
+
+/** What is stored moved under each of the tries. @param why may differ where that has another reason */
+export function crowded(where: string, source: string | undefined, why = 'too many write it at once'): StorageError {
+  return new StorageError(
+    `${where} moved under each of ${mostTries} tries${source === undefined ? '' : ` to write ${quote(source)}`}: ${why}`,
+    { source, retryable: true },
+  );
+}

@@ -1,11 +1,13 @@
 import { type Change, type Checkpoint, beginEpoch, compareChange, join } from '../../checkpoint.ts';
 import { encode } from '../../codec.ts';
-import { OffsetError, StorageError, UnsupportedError, quote } from '../../errors.ts';
+import { OffsetError, type StorageError, UnsupportedError, quote } from '../../errors.ts';
 import type { Offset } from '../../offset.ts';
 import type { Batch, ChangeResult, OffsetStore, StoreOptions } from '../../store.ts';
 import {
   EffectFailure,
+  crowded,
   fromRow,
+  mostTries,
   opening,
   quotedTable,
   sourceOf,
@@ -40,9 +42,6 @@ export interface PostgresOffsetStoreOptions extends StoreOptions {
   /** Whether the store makes its table where it is missing; default true. `false` where `postgresMigration` is run elsewhere. */
   readonly migrate?: boolean;
 }
-
-// Of those who compare and set at the same moment one succeeds each time.
-const mostTries = 200;
 
 /** The statement that makes the store's table, for those who keep their migrations elsewhere. It may be run again. */
 export function postgresMigration(table = 'tidemark_offsets'): string {
@@ -215,7 +214,7 @@ ON CONFLICT (source) DO NOTHING RETURNING txid_current()::text AS transaction`,
       );
       if (made) return { transaction: String(made.transaction), isNew: true };
     }
-    throw crowded(source);
+    throw this.#crowded(source);
   }
 
   async #finish(query: Query, { source, key, orderKey, text }: SourceRow, transaction: string): Promise<void> {
@@ -299,9 +298,13 @@ ON CONFLICT (source) DO NOTHING RETURNING source`,
             [key, orderKey, text, found],
           );
     if (written.length > 0) return next;
-    if (triesLeft === 0) throw crowded(source);
+    if (triesLeft === 0) throw this.#crowded(source);
     const again = await this.#readMany(query, [{ key }]);
     return this.#update(query, source, change, again.get(key), triesLeft - 1);
+  }
+
+  #crowded(source: string): StorageError {
+    return crowded(this.#where, source, 'too many write it at once, or row-level security hides it from who writes it');
   }
 
   #decode(text: string | null | undefined, source: string): Checkpoint {
@@ -378,11 +381,4 @@ async function keyOf(source: string): Promise<{ readonly key: string; readonly l
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
   const hex = Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('');
   return { key: `\\~sha256:${hex}`, longName: text };
-}
-
-function crowded(source: string): StorageError {
-  return new StorageError(
-    `${quote(source)} cannot be written: each time another has, or the row cannot be seen by who writes it. Look for a loop of writers, and for row-level security`,
-    { source, retryable: true },
-  );
 }

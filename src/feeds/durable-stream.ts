@@ -1,5 +1,4 @@
 import { FeedChangedError, UnsupportedError, quote } from '../errors.ts';
-import { checkUrl } from './url.ts';
 import type { Offset } from '../offset.ts';
 import type { Feed, FeedContext, FeedEvent, FeedItem } from './feed.ts';
 import { openingOf, refusal } from './http/answer.ts';
@@ -9,6 +8,7 @@ import type { FeedResponse, HttpOptions, LogOptions } from './http/options.ts';
 import { custom, withQuery, wordOf } from './http/place.ts';
 import { pause } from './pause.ts';
 import { EventStream } from './sse/event-stream.ts';
+import { checkUrl } from './url.ts';
 
 /** Options of {@link durableStream}. */
 export interface DurableStreamOptions<T> extends HttpOptions, Pick<LogOptions, 'feedId'> {

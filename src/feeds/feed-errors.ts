@@ -31,13 +31,16 @@ export class FeedErrors {
   }
 
   about(message: string): string {
-    // Some fetches name the whole URL in what they fail with.
-    const url = bare(this.#url);
-    return `${quote(this.#source)} from ${quote(url)}: ${this.#url === '' ? message : message.replaceAll(this.#url, url)}`;
+    return `${quote(this.#source)} from ${quote(bare(this.#url))}: ${withoutSecrets(message, this.#url)}`;
   }
 }
 
+/** What a fetch fails with, which may name the whole URL. */
+export function withoutSecrets(text: string, url: string): string {
+  return url === '' ? text : text.replaceAll(url, bare(url));
+}
+
 /** A URL without its query and its user, which may hold secrets. */
-export function bare(url: string): string {
+function bare(url: string): string {
   return url.replace(/[?#].*/s, '').replace(/\/\/[^/@]*@/, '//');
 }

@@ -1,5 +1,4 @@
 import { quote } from '../errors.ts';
-import { checkUrl } from './url.ts';
 import { type Offset, equals, isConcrete, isOffset, order, sequence, timestamp } from '../offset.ts';
 import { type Feed, type FeedContext, type FeedEvent, type FeedHeartbeat, type FeedItem, isFailure } from './feed.ts';
 import { openingOf, refusal, retryAfterOf } from './http/answer.ts';
@@ -7,6 +6,7 @@ import { HttpConnection } from './http/connection.ts';
 import type { FeedResponse, HttpOptions, LogOptions, WordOptions } from './http/options.ts';
 import { custom, warnUntold, withQuery, wordOf } from './http/place.ts';
 import { pause } from './pause.ts';
+import { checkUrl } from './url.ts';
 import { WholeBody } from './whole-body.ts';
 
 /** Options of {@link poll}; `T` is an event, `P` a page as the server sends it. */
@@ -37,8 +37,9 @@ export interface PollOptions<T, P> extends HttpOptions, LogOptions, WordOptions 
   /** The query parameter for the place, which replaces what the URL has. Default 'cursor'. */
   readonly query?: string;
   /**
-   * The least time between two requests while there is nothing new, or the place stays, in ms; default 5000. It counts from the sending, so that
-   * a server that holds its answer until something happens ("long poll") is asked again at once; give such a one 100, say.
+   * The least time between two requests while there is nothing new, or the place stays, in ms; default 5000. It counts from
+   * the sending, so that a server that holds its answer until something happens ("long poll") is asked again at once; give
+   * such a one 100, say.
    */
   readonly intervalMs?: number;
   /** How long an answer may take, in ms; default 60,000. 0: for ever. */

@@ -1,9 +1,9 @@
 import { UnsupportedError, quote } from '../errors.ts';
-import { longestTimeout } from './pause.ts';
-import { checkUrl } from './url.ts';
 import type { Offset } from '../offset.ts';
 import type { Feed, FeedContext, FeedEvent, FeedItem } from './feed.ts';
 import { FeedErrors } from './feed-errors.ts';
+import { longestTimeout } from './pause.ts';
+import { checkUrl } from './url.ts';
 
 /** What a feed reads by: part of a browser's WebSocket, and of that of the package `ws`. */
 export interface FeedSocket {
@@ -242,8 +242,8 @@ class Connection<T, E extends FeedEvent<T>> {
     const { idleTimeoutMs = 0 } = this.#options;
     if (idleTimeoutMs <= 0 || idleTimeoutMs === Infinity) return;
     clearTimeout(this.#silence);
-    const error = this.#errors.error(`silent for ${idleTimeoutMs} ms`);
-    this.#silence = setTimeout(() => this.#end({ error }), Math.min(idleTimeoutMs, longestTimeout));
+    const silent = (): void => this.#end({ error: this.#errors.error(`silent for ${idleTimeoutMs} ms`) });
+    this.#silence = setTimeout(silent, Math.min(idleTimeoutMs, longestTimeout));
   }
 
   #end(over: Over): void {

@@ -17,7 +17,7 @@ export function checkIdentity(
   const { place } = filter;
   const expected = runs.feedOf(source);
   const started = isConcrete(place);
-  const other = feedId === undefined ? undefined : otherLog(feedId, filter, source, runs);
+  const other = otherLog(feedId, filter, source, runs);
   if (other) return other;
   if (started && head && filter.isBehind(head)) {
     const about = feedId === undefined ? '' : ` of the log ${quote(feedId)}`;
@@ -39,14 +39,18 @@ export function whyLost<E extends FeedExpiredError | FeedChangedError>(
 ): E | FeedChangedError {
   if (!(error instanceof FeedExpiredError) || !filter) return error;
   const { feedId, source } = error;
-  const other = feedId !== undefined && source !== undefined && otherLog(feedId, filter, source, runs);
-  return other || error;
+  return (source !== undefined && otherLog(feedId, filter, source, runs)) || error;
 }
 
 /** The error of a log that is not the one that the place belongs to. */
-function otherLog(found: string, { place }: Filter, source: string, runs: Runs): FeedChangedError | undefined {
+function otherLog(
+  found: string | undefined,
+  { place }: Filter,
+  source: string,
+  runs: Runs,
+): FeedChangedError | undefined {
   const expected = runs.feedOf(source);
-  if (expected === undefined || found === expected || !isConcrete(place)) return undefined;
+  if (found === undefined || expected === undefined || found === expected || !isConcrete(place)) return undefined;
   const what = `is the log ${quote(found)} now, and '${format(place)}' belongs to ${quote(expected)}`;
   return changed(what, { source, expected, found });
 }

@@ -1,4 +1,5 @@
 import { FeedError } from '../feeds/feed-error.ts';
+import { longestTimeout } from '../feeds/pause.ts';
 import {
   type Feed,
   type FeedEvent,
@@ -41,8 +42,6 @@ export interface Place {
 
 /** At most this many characters of events that are at hand go into one chunk. */
 const maxChunk = 16_384;
-/** The longest time that timers take, in ms. */
-const maxTimer = 2 ** 31 - 1;
 
 /**
  * One client's reading of a feed. It is opening until the feed stands, has refused or has ended; then it is a stream, as
@@ -276,7 +275,7 @@ export class Connection<T, E extends FeedEvent<T>> {
       dueIn = (this.#fullSince ??= now) + stallTimeoutMs - now;
       if (dueIn <= 0) return this.#cutOff(controller);
     }
-    this.#timer = setTimeout(this.#watch, Math.min(dueIn, maxTimer));
+    this.#timer = setTimeout(this.#watch, Math.min(dueIn, longestTimeout));
   };
 
   #cutOff(controller: ReadableStreamDefaultController<Uint8Array>): void {

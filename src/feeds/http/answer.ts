@@ -20,10 +20,11 @@ export function refusal(
   { place, openedBefore, log }: { readonly place: string; readonly openedBefore: boolean; readonly log: LogOptions },
 ): FeedError | FeedExpiredError {
   const { status, statusText = '' } = response;
-  if (status === 410) {
-    const { feedId } = openingOf(response, { ...log, head: () => undefined }, { offsetOf: () => undefined, errors });
-    return errors.expired(place, feedId);
-  }
+  if (status === 410)
+    return errors.expired(
+      place,
+      told(errors, () => feedIdOf(response, log)),
+    );
   return errors.error(`the server answered ${status} ${statusText}`.trimEnd(), {
     status,
     retryable: status >= 500 || [408, 425, 429].includes(status) || (status === 404 && openedBefore),
@@ -47,16 +48,26 @@ export function retryAfterOf({ headers }: FeedResponse): number | undefined {
  */
 export function openingOf(
   response: FeedResponse,
-  { feedId, head }: LogOptions,
+  log: LogOptions,
   { offsetOf, errors }: { readonly offsetOf: (text: string) => Offset | undefined; readonly errors: FeedErrors },
 ): FeedOpening {
-  const header = (name: string | undefined): string | undefined => (name && response.headers.get(name)) || undefined;
+  return told(errors, () => {
+    const place = typeof log.head === 'function' ? log.head(response) : header(response, log.head);
+    return { feedId: feedIdOf(response, log), head: typeof place === 'string' ? offsetOf(place) : place };
+  });
+}
+
+function feedIdOf(response: FeedResponse, { feedId }: LogOptions): string | undefined {
+  return typeof feedId === 'function' ? feedId(response) : header(response, feedId);
+}
+
+function header({ headers }: FeedResponse, name: string | undefined): string | undefined {
+  return (name && headers.get(name)) || undefined;
+}
+
+function told<T>(errors: FeedErrors, read: () => T): T {
   try {
-    const place = typeof head === 'function' ? head(response) : header(head);
-    return {
-      feedId: typeof feedId === 'function' ? feedId(response) : header(feedId),
-      head: typeof place === 'string' ? offsetOf(place) : place,
-    };
+    return read();
   } catch (cause) {
     throw errors.final(`what it says of its log cannot be read: ${cause}`, { cause });
   }

@@ -1,4 +1,4 @@
-import { type FeedErrors, bare } from '../feed-errors.ts';
+import { type FeedErrors, withoutSecrets } from '../feed-errors.ts';
 import type { FeedHeaders, FeedRequest, FeedResponse, HttpOptions } from './options.ts';
 
 /** One question to a server. */
@@ -52,8 +52,8 @@ async function send(
     };
     if (!fetch) request = new Request(url, init);
   } catch (cause) {
-    // The cause names the whole URL, which may hold secrets.
-    throw errors.final(`it cannot be asked for: ${String(cause).replaceAll(url, bare(url))}`);
+    // Without the cause, whose message may hold secrets.
+    throw errors.final(withoutSecrets(`it cannot be asked for: ${cause}`, url));
   }
   return request ? globalThis.fetch(request) : await (fetch ?? globalThis.fetch)(url, init);
 }

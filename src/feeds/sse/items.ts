@@ -37,13 +37,13 @@ export class Items<T> {
   /** @param id the last event id that the server was sent */
   constructor(
     options: SseOptions<T>,
-    { context, errors, found }: { readonly context: FeedContext; readonly errors: FeedErrors; readonly found: Seen },
+    { context, errors, seen }: { readonly context: FeedContext; readonly errors: FeedErrors; readonly seen: Seen },
     id: string,
   ) {
     this.#options = options;
     this.#context = context;
     this.#errors = errors;
-    this.#seen = found;
+    this.#seen = seen;
     this.#id = id;
   }
 

@@ -1,5 +1,4 @@
 import { quote } from '../../errors.ts';
-import { checkUrl } from '../url.ts';
 import type { Offset } from '../../offset.ts';
 import type { Feed, FeedContext, FeedIterator } from '../feed.ts';
 import { longestRetryAfterMs, openingOf } from '../http/answer.ts';
@@ -7,6 +6,7 @@ import { type BodyReader, readerOf } from '../http/body.ts';
 import { HttpConnection } from '../http/connection.ts';
 import type { FeedResponse } from '../http/options.ts';
 import { warnUntold } from '../http/place.ts';
+import { checkUrl } from '../url.ts';
 import { EventStream } from './event-stream.ts';
 import { Items, type Seen, type SseItem } from './items.ts';
 import type { SseEvent, SseOptions } from './options.ts';
@@ -77,7 +77,7 @@ class Connection<T> implements FeedIterator<SseItem<T | string>> {
     this.#found = found;
     this.#id = idOf(from, options);
     this.#http = new HttpConnection(url, options, context, idleTimeoutMs ?? 0);
-    this.#items = new Items(options, { context, errors: this.#http.errors, found }, this.#id ?? '');
+    this.#items = new Items(options, { context, errors: this.#http.errors, seen: found }, this.#id ?? '');
     this.#stream = new EventStream(maxEventLength, (ms) => context.reopenAfter(Math.min(ms, longestRetryAfterMs)));
     context.opening?.();
     // It watches its silence itself then.

@@ -224,9 +224,10 @@ describe.runIf(wantedEngines().includes('chromium'))('the lanes', () => {
     await expect.poll(() => pending(kept)).toBe(0);
     for (const tab of [kept, forgetful]) await click(tab, 'reload');
     await expect.poll(() => figure(forgetful, 'tidemark-repeated')).toBe(head + 1);
-    expect(await figure(kept, 'tidemark-repeated')).toBe(0);
+    await expect.poll(() => figure(kept, 'tidemark-repeated')).toBe(0);
     await forgetful.close();
     await expect.poll(() => text(kept, 'places')).toBe('');
+    expect(await figure(kept, 'tidemark-repeated')).toBe(0);
     await kept.close();
   });
 

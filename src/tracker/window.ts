@@ -128,10 +128,10 @@ export class Window {
     this.#waiting.clear();
   }
 
-  /** Where nothing is in flight and nothing can ever move the watermark. */
+  /** Where there is no room and nothing in flight: the head was abandoned, and nothing can ever move the watermark. */
   #blocked(): OffsetError | undefined {
     const head = this.#at(this.#passed);
-    if (!this.#full || this.open > 0 || head?.state !== 'abandoned') return undefined;
+    if (!head || this.open > 0) return undefined;
     const source = this.#source;
     return new OffsetError(
       'in-flight',

@@ -1,5 +1,5 @@
 import type { Checkpoint } from '../checkpoint.ts';
-import { OffsetError, SerializationError, StorageError, quote } from '../errors.ts';
+import { OffsetError, StorageError, quote } from '../errors.ts';
 import { Cycle } from './cycle.ts';
 import { guard } from './listeners.ts';
 import type { PageLife } from './page-life.ts';
@@ -361,6 +361,5 @@ export function isOfStore(error: unknown): error is OffsetError {
 
 /** Whether the same may succeed later by itself. What is no error of ours, like a network error, may pass. */
 function mayPass(error: unknown): boolean {
-  if (error instanceof SerializationError) return false;
   return !(error instanceof OffsetError) || ('retryable' in error && error.retryable === true);
 }

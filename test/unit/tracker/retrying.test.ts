@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   Offset,
+  OffsetError,
   OffsetTracker,
   type RecordOutcome,
   SerializationError,
@@ -175,6 +176,16 @@ describe('a commit that fails and may pass', () => {
     await tracker.close();
     expect([tries(), vi.getTimerCount()]).toEqual([2, 0]);
   });
+
+  it('leaves no timer in a tracker that closes with nothing pending any more', async () => {
+    const { tracker, store, fail, tries } = await world('auto');
+    fail(gone());
+    await outcomeOf(tracker.record('orders', sequence(1)));
+    store.push({ type: 'clearAll' });
+    expect(vi.getTimerCount()).toBe(1);
+    await tracker.close();
+    expect([tries(), vi.getTimerCount()]).toEqual([1, 0]);
+  });
 });
 
 describe('a commit that fails for good', () => {
@@ -185,8 +196,9 @@ describe('a commit that fails for good', () => {
     const { tracker, fail, tries } = await world('auto');
     fail(error);
     expect(await outcomeOf(tracker.record('orders', sequence(1)))).toBe(error.message);
+    expect(vi.getTimerCount()).toBe(0);
     await vi.advanceTimersByTimeAsync(120_000);
-    expect([tries(), vi.getTimerCount()]).toEqual([1, 0]);
+    expect(tries()).toBe(1);
     fail(undefined);
     expect(await tracker.record('orders', sequence(2))).toBe('committed');
   });
@@ -272,6 +284,48 @@ describe('the health of a tracker', () => {
     expect(types).toEqual(['degraded', 'error']);
   });
 
+  it('lets a source that fails alone wait longer and longer, however often the others are committed', async () => {
+    const { tracker, store } = await world('auto');
+    const failing: TestStore['failing'] = (call, sources) =>
+      call === 'commit' && sources.includes('orders') ? gone('orders') : undefined;
+    let seconds = 0;
+    /** Records both once a second. @returns how often the failing one was tried */
+    const pass = async (until: number): Promise<number> => {
+      const before = store.batches.length;
+      for (; seconds < until; seconds++) {
+        for (const source of ['orders', 'clicks']) void outcomeOf(tracker.record(source, sequence(seconds + 1)));
+        await vi.advanceTimersByTimeAsync(1000);
+      }
+      return store.written.slice(before).filter((sources) => sources.includes('orders')).length;
+    };
+    store.failing = failing;
+    // At once, and after 1, 2, 4, 8 and 16 seconds.
+    expect(await pass(40)).toBe(6);
+    expect(tracker.status('clicks').committed).toEqual(sequence(40));
+    store.failing = () => undefined;
+    await pass(80);
+    expect(tracker.status('orders').committed).toEqual(sequence(80));
+    store.failing = failing;
+    // From one second on, and not where it stood.
+    expect(await pass(88)).toBe(4);
+  });
+
+  it('does not heed what an effect meets that fails alone, or for good', async () => {
+    const { tracker, store } = await world('auto');
+    store.failing = (call, sources) => (call === 'commit' && sources.includes('orders') ? gone('orders') : undefined);
+    await outcomeOf(tracker.record('orders', sequence(1)));
+    void tracker.record('clicks', sequence(1));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(tracker.degraded).toBeUndefined();
+    const reading = await tracker.read('orders');
+    await expect(reading.transact(sequence(2), () => {})).rejects.toThrow('the server is gone');
+    expect(tracker.degraded).toBeUndefined();
+    const clicks = await tracker.read('clicks');
+    store.failing = (call) => (call === 'transact' ? full() : undefined);
+    await expect(clicks.transact(sequence(2), () => {})).rejects.toThrow('the disk is full');
+    expect([tracker.degraded, tracker.status('clicks').lastError]).toMatchObject([undefined, full()]);
+  });
+
   it('heeds what effects meet in the store, and not what they fail with', async () => {
     const { tracker, store } = await world('manual');
     const reading = await tracker.read('orders');
@@ -280,6 +334,11 @@ describe('the health of a tracker', () => {
       throw broken;
     });
     await expect(failing).rejects.toBe(broken);
+    await expect(
+      reading.transact(sequence(1), () => {
+        throw new OffsetError('in-flight', 'the effect uses another tracker');
+      }),
+    ).rejects.toThrow('another tracker');
     expect([tracker.degraded, tracker.status('orders').lastError]).toEqual([undefined, undefined]);
     const error = gone();
     store.failing = (call) => (call === 'transact' ? error : undefined);

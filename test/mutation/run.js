@@ -1,7 +1,7 @@
 // Mutation testing by Stryker, which needs Node 22 or later and does not know TypeScript 7: it is installed beside the project,
 // into node_modules/.cache/mutation. `npm run mutation -- src/codec.ts 'src/tracker/**'` mutates these files, without names the
 // parts below, one after another, each by the tests beside it. MUTATION_TESTS="test/unit/codec" names other tests, by how their
-// paths begin.
+// paths begin, and MUTATION_THEN those that what is missed is tried by.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,16 +11,17 @@ const root = join(import.meta.dirname, '../..');
 const home = join(root, 'node_modules/.cache/mutation');
 const stryker = join(home, 'node_modules/@stryker-mutator/core/bin/stryker.js');
 const version = '10.1.1';
-/** What is mutated, and the tests that are to notice. */
+/** What is mutated, the tests that are to notice, and those that what they miss is tried by. */
 const parts = [
   [
     'src/checkpoint.ts,src/codec.ts,src/offset.ts,src/order-key.ts',
     'test/unit/checkpoint test/unit/codec test/unit/offset test/unit/order-key',
+    'test/unit/stores/',
   ],
-  ['src/tracker/**', 'test/unit/tracker/'],
-  ['src/stores/file/**', 'test/unit/stores/file'],
-  ['src/feeds/sse/**', 'test/unit/feeds/'],
-  ['src/resume/**', 'test/unit/resume/ test/unit/feeds/'],
+  ['src/tracker/**', 'test/unit/tracker/', 'test/unit/tracker/model test/unit/resume/'],
+  ['src/stores/file/**', 'test/unit/stores/file', ''],
+  ['src/feeds/sse/**', 'test/unit/feeds/', 'test/unit/resume/'],
+  ['src/resume/**', 'test/unit/resume/ test/unit/feeds/', ''],
 ];
 
 if (!existsSync(stryker)) {
@@ -46,29 +47,62 @@ if (!existsSync(stryker)) {
 }
 
 const isNew = Number(process.versions.node.split('.')[0]) >= 22;
-const node = isNew ? process.execPath : findRuntime('node@24', 'node');
-if (!node) throw new Error('Stryker needs Node 22 or later');
-const wanted = process.argv.slice(2).map((part) => [part, 'test/unit/']);
+const found = isNew ? process.execPath : findRuntime('node@24', 'node');
+if (!found) throw new Error('Stryker needs Node 22 or later');
+const node = found;
+const { MUTATION_TESTS, MUTATION_THEN } = process.env;
+const wanted = process.argv.slice(2).map((part) => [part, MUTATION_TESTS ?? 'test/unit/', MUTATION_THEN ?? '']);
 const summary = [''];
-for (const [part = '', tests = ''] of wanted.length > 0 ? wanted : parts) {
-  const args = ['run', 'test/mutation/stryker.json', '--mutate', part];
-  const env = { MUTATION_TESTS: tests, ...process.env };
-  const { status } = spawnSync(node, [stryker, ...args], { cwd: root, stdio: 'inherit', env });
-  if (status !== 0) process.exitCode = 1;
-  else summary.push(`${part}: ${scoreOf(join(home, 'report.json'))}`);
+for (const [part = '', tests = '', others = ''] of wanted.length > 0 ? wanted : parts) {
+  const mutants = mutate(part, tests);
+  const left = mutants.filter(survived);
+  // Stryker counts lines from 1 and columns from 0, but those of its report from 1.
+  const ranges = left.map(
+    ({ file, location: { start, end } }) => `${file}:${start.line}:${start.column - 1}-${end.line}:${end.column - 1}`,
+  );
+  const again = others && ranges.length > 0 ? mutate([...new Set(ranges)].join(), others) : left;
+  const rest = left.filter((mutant) => again.some((other) => survived(other) && isSame(mutant, other)));
+  for (const { file, location, mutatorName, replacement } of rest)
+    console.log(`${file}:${location.start.line}:${location.start.column} ${mutatorName}: ${replacement}`);
+  const all = mutants.filter((mutant) => survived(mutant) || /Killed|Timeout/.test(mutant.status)).length;
+  const share = all > 0 ? ((100 * (all - rest.length)) / all).toFixed(1) : '-';
+  summary.push(`${part}: ${all - rest.length} of ${all} killed (${share} %)`);
 }
 console.log(summary.join('\n'));
 
 /**
- * How many mutants the tests noticed.
- * @param {string} report
+ * @typedef {{ line: number, column: number }} Place
+ * @typedef {{
+ *   file: string, status: string, mutatorName: string, replacement: string, location: { start: Place, end: Place }
+ * }} Mutant
  */
-function scoreOf(report) {
-  /** @type {{ files: Record<string, { mutants: { status: string }[] }> }} */
-  const { files } = JSON.parse(readFileSync(report, 'utf8'));
-  const statuses = Object.values(files).flatMap(({ mutants }) => mutants.map(({ status }) => status));
-  const killed = statuses.filter((status) => status === 'Killed' || status === 'Timeout').length;
-  const survived = statuses.filter((status) => status === 'Survived' || status === 'NoCoverage').length;
-  if (killed + survived === 0) return 'nothing to change';
-  return `${killed} of ${killed + survived} killed (${((100 * killed) / (killed + survived)).toFixed(1)} %)`;
+
+/**
+ * @param {string} files
+ * @param {string} tests
+ * @returns {Mutant[]}
+ */
+function mutate(files, tests) {
+  const args = ['run', 'test/mutation/stryker.json', '--mutate', files];
+  const env = { ...process.env, MUTATION_TESTS: tests };
+  const { status } = spawnSync(node, [stryker, ...args], { cwd: root, stdio: 'inherit', env });
+  if (status !== 0) throw new Error(`Stryker failed on ${files}`);
+  /** @type {{ files: Record<string, { mutants: Omit<Mutant, 'file'>[] }> }} */
+  const report = JSON.parse(readFileSync(join(home, 'report.json'), 'utf8'));
+  return Object.entries(report.files).flatMap(([file, { mutants }]) => mutants.map((mutant) => ({ ...mutant, file })));
+}
+
+/** @param {Mutant} mutant */
+function survived({ status }) {
+  return status === 'Survived' || status === 'NoCoverage';
+}
+
+/**
+ * @param {Mutant} a
+ * @param {Mutant} b
+ */
+function isSame(a, b) {
+  return ['file', 'replacement', 'location'].every(
+    (key) => JSON.stringify(Reflect.get(a, key)) === JSON.stringify(Reflect.get(b, key)),
+  );
 }

@@ -116,6 +116,8 @@ a tenth in superjson.`,
   postgres: `Five statements take turns with the server instead of three: BEGIN, the row is locked and read, the effect, the offset is
 written, COMMIT.`,
   durableObject: 'A row is read and a row is written, as text, beside the one that the effect writes.',
+  d1: `A batch of three statements instead of one: the offset is compared and set, a guard rolls back where it did not match, and
+the effect.`,
   indexedDB: `The effect alone is one request. With its offset it waits for two that read, and one more writes; the transaction is over
 three object stores instead of one, and other tabs are told.`,
 };
@@ -155,6 +157,20 @@ export const comparisons = [
     },
     goals: goals(why.durableObject),
     note: 'One upsert in a `transactionSync`, inside of the object, in workerd.',
+  },
+  {
+    title: 'Exactly once in D1',
+    unit: 'effects',
+    baseline: 'the effect alone',
+    given: (quick) => openWorker(quick, 'd1.js'),
+    rounds: 5,
+    warmUp: 1,
+    sides: {
+      'the effect alone': inWorker('effect alone'),
+      'tidemark, effect and offset': inWorker('effect and offset'),
+    },
+    goals: goals(why.d1),
+    note: 'One upsert a batch, in workerd, whose D1 is on this machine: over a network, a batch costs a round trip with or without an offset.',
   },
   ...engines.map((engine) => ({
     title: `Exactly once in IndexedDB, in ${titles[engine]}`,

@@ -31,6 +31,7 @@ export const inWorker =
       script,
       compatibilityDate: '2026-04-01',
       kvNamespaces: ['KV'],
+      d1Databases: ['DB'],
       ...(script.includes('cloudflare:workers') && {
         durableObjects: { NOTES: { className: 'Notes', useSQLite: true } },
       }),

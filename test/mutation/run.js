@@ -18,7 +18,11 @@ const parts = [
     'test/unit/checkpoint test/unit/codec test/unit/offset test/unit/order-key',
     'test/unit/stores/',
   ],
-  ['src/tracker/**', 'test/unit/tracker/', 'test/unit/resume/ test/unit/tracker/model'],
+  [
+    'src/tracker/**',
+    'test/unit/tracker/',
+    'test/unit/resume/progress test/unit/resume/resume test/unit/resume/transact test/unit/tracker/model',
+  ],
   ['src/stores/file/**', 'test/unit/stores/file', ''],
   ['src/feeds/sse/**', 'test/unit/feeds/', 'test/unit/resume/'],
   ['src/resume/**', 'test/unit/resume/ test/unit/feeds/', ''],

@@ -4,5 +4,10 @@ import { sources } from '../../vite.config.ts';
 /** The one project that Stryker's runner takes; a mutant by which a test waits for ever is found by the timeout. */
 export default defineConfig({
   resolve: { alias: sources() },
-  test: { include: ['test/mutation/all.test.ts'], setupFiles: 'test/unit/seed.ts', testTimeout: 5_000 },
+  test: {
+    include: ['test/mutation/all.test.ts'],
+    setupFiles: 'test/unit/seed.ts',
+    testTimeout: 8_000,
+    expect: { poll: { timeout: 4_000 } },
+  },
 });

@@ -151,6 +151,10 @@ async function beCommitter() {
 const counted = (count, what) =>
   `${count.toLocaleString('en')} ${what}${count === 1 ? '' : what.endsWith('s') ? 'es' : 's'}`;
 
+const whyOfEight = `Each process reads and joins what the seven others have appended, before it may say what stands: a commit takes 0.66 ms of
+the processors' time instead of the 0.25 ms with one process, the append alone 0.12 ms (process.cpuUsage), and two processors are
+busy with that.`;
+
 /** @param {number} processes @param {number} sources @returns {import('./lib/turns.js').Comparison} */
 const comparison = (processes, sources) => ({
   title: `Durable commits to a file, ${counted(processes, 'process')}, ${counted(sources, 'source')}`,
@@ -163,7 +167,7 @@ const comparison = (processes, sources) => ({
   inFullOnly: sources > 1,
   sides: Object.fromEntries(Object.keys(ways).map((way) => [way, committing(way, processes, sources)])),
   goals: [
-    { side: 'tidemark', of: 'append, fdatasync', atLeast: 0.25 },
+    { side: 'tidemark', of: 'append, fdatasync', atLeast: 0.25, ...(processes > 1 && { why: whyOfEight }) },
     { side: 'tidemark', of: 'write-file-atomic', atLeast: 1 },
   ],
 });

@@ -16,7 +16,7 @@ const parts = [
   [
     'src/checkpoint.ts,src/codec.ts,src/offset.ts,src/order-key.ts',
     'test/unit/checkpoint test/unit/codec test/unit/offset test/unit/order-key',
-    'test/unit/stores/',
+    'test/unit/tracker/',
   ],
   [
     'src/tracker/**',

@@ -272,7 +272,7 @@ export class Committer {
     try {
       position.checkStands(stands);
     } catch (error) {
-      position.drop();
+      position.drop(stands);
       throw error;
     } finally {
       // An epoch that this tracker did not begin is somebody else's.

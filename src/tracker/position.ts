@@ -325,13 +325,13 @@ export class Position {
     if (this.#rules.listeners.any) this.tell('in-flight', 'local');
   }
 
-  /** What was recorded cannot be stored beside what stands. */
-  drop(): void {
+  /** What was recorded cannot be stored beside what stands: readings go on there. */
+  drop({ offset, rank }: Checkpoint): void {
     this.#head = undefined;
     this.#settle();
     for (const member of this.readings) {
-      member.last = this.committed?.offset;
-      member.rank = this.committed?.rank ?? 0;
+      member.last = offset;
+      member.rank = rank;
     }
     this.changed();
   }

@@ -1,4 +1,4 @@
-import { InMemoryOffsetStore, Offset, OffsetTracker, type FeedItem, resume } from 'tidemark';
+import { InMemoryOffsetStore, Offset, OffsetTracker, type FeedItem, type Strategy, resume } from 'tidemark';
 import { MemoryLog } from 'tidemark/serve';
 import { afterEach, describe, expect, test } from 'vitest';
 import { pushed, swift } from './feeds.ts';
@@ -7,8 +7,8 @@ const stops: AbortController[] = [];
 afterEach(() => stops.splice(0).forEach((stop) => stop.abort()));
 
 /** A reading of what is pushed; where it is said so, its handler waits until its event is finished. */
-function reading({ waits = false, concurrency = 1 } = {}) {
-  const tracker = new OffsetTracker(new InMemoryOffsetStore());
+function reading({ waits = false, concurrency = 1, strategy = 'auto' as Strategy } = {}) {
+  const tracker = new OffsetTracker(new InMemoryOffsetStore(), { strategy });
   const { feed, push } = pushed<string>();
   const stop = new AbortController();
   stops.push(stop);
@@ -43,6 +43,19 @@ describe('a source', () => {
     for (const finish of running) finish();
     await tracker.caughtUp('orders');
     expect(status().recorded).toEqual(Offset.custom('b'));
+  });
+
+  test('is caught up with once its last event is recorded, though nothing commits it', async () => {
+    const { tracker, push, status } = reading({ strategy: 'manual' });
+    const told: string[] = [];
+    tracker.subscribe(({ type, origin }) => void (type === 'progress' && told.push(origin)));
+    push(event('a', { upToDate: false }));
+    await expect.poll(() => status().recorded).toEqual(Offset.custom('a'));
+    expect(status()).toMatchObject({ caughtUp: false, committed: undefined });
+    push(event('b', { upToDate: true }));
+    await tracker.caughtUp('orders');
+    expect(status()).toMatchObject({ caughtUp: true, committed: undefined });
+    expect(new Set(told)).toEqual(new Set(['local']));
   });
 
   test('is caught up with where the feed has no events at all', async () => {

@@ -187,6 +187,69 @@ describe('what is heard', () => {
   });
 });
 
+it('what is heard of a commit in a later epoch voids nothing that was recorded before the store has answered', async () => {
+  const at = (rank: number) => ({ epoch: 1, rank, offset: sequence(rank), committedAt: 0 });
+  const store = new TestStore();
+  await store.inner.commit(new Map([['orders', at(2)]]));
+  const tracker = new OffsetTracker(store);
+  const open = store.hold();
+  const recorded = tracker.record('orders', sequence(5));
+  await store.elsewhere('orders', at(3));
+  open();
+  expect(await recorded).toBe('committed');
+  expect(await store.inner.get('orders')).toMatchObject({ epoch: 1, offset: sequence(5) });
+});
+
+it('a reader that is fenced by another is told so', async () => {
+  const store = new TestStore();
+  const tracker = new OffsetTracker(store);
+  await tracker.read('orders');
+  const told = watch(tracker);
+  await new OffsetTracker(store.inner).read('orders', { fence: true });
+  const batch = await store.inner.getAll();
+  store.push({ type: 'commit', batch });
+  expect(told).toEqual(['fenced remote orders']);
+  expect(tracker.status('orders').fenced).toBe(true);
+});
+
+it('a reading goes on at what the store holds where that is of another kind than what it recorded', async () => {
+  const store = new TestStore();
+  const tracker = new OffsetTracker(store);
+  const reading = await tracker.read('orders');
+  const { commit } = store;
+  store.commit = async () => {
+    store.commit = commit;
+    return store.inner.commit(new Map([['orders', { epoch: 0, rank: 7, offset: custom('seven'), committedAt: 0 }]]));
+  };
+  await expect(reading.record(sequence(1))).rejects.toBeInstanceOf(InvalidOffsetError);
+  expect(await reading.record(custom('eight'))).toBe('committed');
+  expect(await store.inner.get('orders')).toMatchObject({ rank: 8, offset: custom('eight') });
+});
+
+describe('heartbeats', () => {
+  const rankOf = async (tracker: OffsetTracker<TestStore>) => {
+    await tracker.commit('orders');
+    return (await tracker.store.inner.get('orders'))?.rank;
+  };
+
+  it('count as a millionth of an event each', async () => {
+    const tracker = new OffsetTracker(new TestStore(), manual);
+    const reading = await tracker.read('orders');
+    await reading.record(custom('a'));
+    for (const cursor of ['b', 'c']) await reading.record(custom(cursor), { heartbeat: true });
+    expect(await rankOf(tracker)).toBe(1 + 2 * 2 ** -20);
+    await reading.record(custom('d'));
+    expect(await rankOf(tracker)).toBe(2);
+  });
+
+  it('of any number count as less than an event', async () => {
+    const tracker = new OffsetTracker(new TestStore(), manual);
+    const reading = await tracker.read('orders');
+    for (let i = 0; i < 2 ** 20 + 9; i++) void reading.record(custom(`cursor ${i}`), { heartbeat: true });
+    expect(await rankOf(tracker)).toBe(1 - 2 ** -20);
+  });
+});
+
 it('all that a tracker does itself is told as local', async () => {
   const tracker = new OffsetTracker(new TestStore(), manual);
   const reading = await tracker.read('orders');

@@ -4,6 +4,7 @@
 import Database from 'better-sqlite3';
 import { open as openLmdb } from 'lmdb';
 import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -93,13 +94,19 @@ const committing =
     const committers = Array.from({ length: processes }, (_, i) =>
       fork(fileURLToPath(import.meta.url), ['committer', way, file, sources, i].map(String)),
     );
-    await Promise.all(committers.map((each) => new Promise((resolve) => each.once('message', resolve))));
+    const death = Promise.race(
+      committers.map(async (each) => {
+        const [code, signal] = await once(each, 'exit');
+        throw new Error(`one of ${processes} ended with ${signal ?? code}`);
+      }),
+    );
+    await Promise.race([Promise.all(committers.map((each) => once(each, 'message'))), death]);
     return async () => {
       const before = await inode(file);
       const answers = committers.map((each) => new Promise((resolve) => each.once('message', resolve)));
       for (const each of committers) each.send(roundMs);
       /** @type {{ times: number[], ms: number }[]} */
-      const told = await Promise.all(answers);
+      const told = await Promise.race([Promise.all(answers), death]);
       const times = told.flatMap((each) => each.times).sort((a, b) => a - b);
       const percentile = (/** @type {number} */ p) => times[Math.floor((times.length - 1) * p)] ?? NaN;
       return {

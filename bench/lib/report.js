@@ -59,7 +59,8 @@ export function rowsOf(comparison, { figures, also }) {
 /** @param {import('./turns.js').Comparison} comparison @param {import('./turns.js').Found} found @returns {Verdict[]} */
 export function goalsOf(comparison, found) {
   const { goals = [], title } = comparison;
-  return goals.map(({ side, of, atLeast, atMost, what, why }) => {
+  const told = goals.filter(({ side, of = side }) => found.figures[side] && found.figures[of]);
+  return told.map(({ side, of, atLeast, atMost, what, why }) => {
     const valuesOf = (/** @type {string} */ name) => (what ? found.also[name]?.[what] : found.figures[name]) ?? [];
     const values = valuesOf(side);
     const others = of === undefined ? undefined : valuesOf(of);

@@ -38,6 +38,7 @@ export class Results {
       ({ met, ours, found: what, goal, why }) =>
         `- ${met ? 'Met' : '**Missed**'}: ${ours}; ${what}, ${goal} is the goal.${why ? ` ${why}` : ''}`,
     );
+    goals.push(...Object.entries(found.failed).map(([side, message]) => `- Left out: ${side}, ${firstLine(message)}`));
     this.#verdicts.push(...verdicts);
     console.log(`\n${title}\n${table}${goals.map((goal) => `\n${goal}`).join('')}`);
     const counted = `${title}: ${unit}${timed ? ' a second' : ''}`;
@@ -52,9 +53,7 @@ export class Results {
   /** @param {string} title of what could not be measured @param {unknown} error */
   fail(title, error) {
     console.error(`\n${title}: ${error instanceof Error ? error.stack : error}`);
-    const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
-    // No path of this machine is anybody's business.
-    this.#failures.push(`- ${title}: ${line.replaceAll(/\S*\/\S*/g, '…')}`);
+    this.#failures.push(`- ${title}: ${firstLine(error instanceof Error ? error.message : String(error))}`);
     this.write();
   }
 
@@ -85,4 +84,11 @@ them. Only ratios hold on another machine${few}.`;
     ];
     writeFileSync(join(this.folder, 'RESULTS.md'), `${parts.join('\n\n')}\n`);
   }
+}
+
+/** @param {string} message */
+function firstLine(message) {
+  const [line = ''] = message.split('\n');
+  // No path of this machine is anybody's business.
+  return line.replaceAll(/\S*\/\S*/g, '…');
 }

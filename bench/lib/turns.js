@@ -22,6 +22,7 @@ import { fileURLToPath } from 'node:url';
  * @typedef {object} Found
  * @property {Record<string, number[]>} figures
  * @property {Record<string, Record<string, number[]>>} also
+ * @property {Record<string, string>} failed what a side of others failed with, whose figures are left out
  */
 
 /**
@@ -85,7 +86,7 @@ export async function takeTurns(file, index, comparison, quick) {
   const input = await given?.(quick);
   const names = Object.keys(sides);
   /** @type {Found} */
-  const found = { figures: {}, also: {} };
+  const found = { figures: {}, also: {}, failed: {} };
   try {
     for (const group of alone ? names.map((name) => [name]) : [names]) {
       const processes = group.map((name) => new SideProcess(file, index, name, execArgv));
@@ -107,10 +108,19 @@ export async function takeTurns(file, index, comparison, quick) {
  */
 async function runTogether(
   processes,
-  { rounds = 7, quickRounds = 3, warmUp = 3, timed = true },
+  { baseline, rounds = 7, quickRounds = 3, warmUp = 3, timed = true },
   { input, quick, found },
 ) {
-  await Promise.all(processes.map((side) => side.ask({ given: input ?? null })));
+  let left = processes;
+  const ask = (/** @type {SideProcess} */ side, /** @type {object} */ message) =>
+    side.ask(message).catch((error) => {
+      // A peer that fails does not stop the others.
+      if (side.name === baseline || side.name.startsWith('tidemark')) throw error;
+      found.failed[side.name] = error.message;
+      delete found.figures[side.name];
+      left = left.filter((other) => other !== side);
+    });
+  await Promise.all(processes.map((side) => ask(side, { given: input ?? null })));
   const counted = quick ? Math.min(quickRounds, rounds) : rounds;
   const begun = performance.now();
   const isLate = (/** @type {number} */ part) => performance.now() - begun > (quick ? 10_000 : 30_000) * part;
@@ -118,9 +128,10 @@ async function runTogether(
     // Rounds that take long are fewer, but one counts.
     if (round < 0 && isLate(0.5)) round = 0;
     if (round > 0 && isLate(1)) break;
-    for (const side of processes) {
-      const { amount, ms, also = {} } = await side.ask({});
-      if (round < 0) continue;
+    for (const side of left) {
+      const answer = await ask(side, {});
+      if (!answer || round < 0) continue;
+      const { amount, ms, also = {} } = answer;
       (found.figures[side.name] ??= []).push(timed ? (amount / ms) * 1000 : amount);
       const others = (found.also[side.name] ??= {});
       for (const [what, value] of Object.entries(also)) (others[what] ??= []).push(Number(value));

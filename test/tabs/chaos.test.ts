@@ -173,11 +173,11 @@ class Chaos {
     const { name, tab, pid } = member;
     const stalledMs = this.#random() * 800;
     /** What is being processed as the page ends has not been, however often the tracker commits meanwhile. */
-    const leave = async (end: () => unknown) => {
+    const leave = async (end: () => Promise<void>) => {
       this.ledger.stall(name);
       await sleep(stalledMs);
-      await end();
-      this.ledger.release(name);
+      // Whoever ends it: the process may have died meanwhile.
+      await Promise.race([end(), member.end]).finally(() => this.ledger.release(name));
     };
     switch (kind) {
       case 'close':
@@ -187,7 +187,7 @@ class Chaos {
       case 'crash':
         this.#remove(member);
         this.#during(member, () =>
-          leave(() => {
+          leave(async () => {
             member.die();
             process.kill(pid, 'SIGKILL');
           }),

@@ -83,6 +83,8 @@ const store = 'InMemoryOffsetStore';
 const file = 'FileOffsetStore';
 const pending = 'tracker, an uncommitted offset each';
 const idle = 'tracker and store, all readings closed';
+const whyIdle = `The last 256 sources are remembered, so that their status can still be shown: about 1 kB each, which is 25 bytes a source
+where there are 10,000, and nothing where there are more.`;
 
 /** @type {import('./lib/turns.js').Comparison[]} */
 export const comparisons = [10_000, 100_000, 1_000_000].map((sources) => ({
@@ -102,6 +104,6 @@ export const comparisons = [10_000, 100_000, 1_000_000].map((sources) => ({
     [pending]: measuring(sources, fillTracker),
     [idle]: measuring(sources, leaveIdle),
   },
-  goals: [{ side: idle, of: store, atMost: 1.1 }],
+  goals: [{ side: idle, of: store, atMost: 1.1, why: whyIdle }],
   note: 'Smaller is better. The name and the offset itself are part of each. What is idle costs what the store keeps of it.',
 }));

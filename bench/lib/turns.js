@@ -68,9 +68,9 @@ export function spreadOf(values) {
   return { median: (low + high) / 2, least: sorted[0] ?? NaN, most: sorted.at(-1) ?? NaN };
 }
 
-/** The ratio of two sides, round by round. @param {readonly number[]} a @param {readonly number[]} b */
+/** The ratio of two sides, round by round, as far as both have come. @param {readonly number[]} a @param {readonly number[]} b */
 export function ratioOf(a, b) {
-  return spreadOf(a.map((value, round) => value / (b[round] ?? NaN)));
+  return spreadOf(a.slice(0, b.length).map((value, round) => value / (b[round] ?? NaN)));
 }
 
 /**

@@ -26,8 +26,18 @@ describe('npm run bench', () => {
 
   it('tells of a comparison that fails, and runs the others', () => {
     expect(code).toBe(1);
-    expect(results).toContain("- A side that fails: the side 'broken' failed: Error: no such thing in …\n");
+    expect(results).toContain("- A side that fails: the side 'tidemark, broken' failed: Error: no such thing in …\n");
     expect(results).toContain('\n## Counting\n');
+  });
+
+  it('leaves out a peer that fails, and tells what with', () => {
+    const [, section] = /\n## A peer that fails\n([^]*?)\n!/.exec(results) ?? [];
+    expect(section).toContain('| tidemark | 30 | ×3.00 |');
+    expect(section).not.toContain('| broken');
+    for (const name of ['broken', 'broken from the start'])
+      expect(section).toContain(`- Left out: ${name}, the side '${name}' failed: Error: no such thing in …\n`);
+    expect(results).toContain('| A peer that fails | tidemark: 30 | peer: 10 | ×3.00 | at least ×3.00 | met |');
+    expect(results).not.toContain('| A peer that fails | tidemark: 30 | broken');
   });
 
   it('writes each figure, its ratio and its spread', () => {
@@ -52,7 +62,7 @@ describe('npm run bench', () => {
 
   it('draws a chart of each comparison', async () => {
     const charts = await readdir(join(folder, 'charts'));
-    expect(charts).toEqual(['counting-2.svg']);
+    expect(charts).toEqual(['counting-2.svg', 'counting-3.svg']);
     expect(results).toContain('(charts/counting-2.svg)');
     const chart = await readFile(join(folder, 'charts/counting-2.svg'), 'utf8');
     expect(chart).toMatch(/^<svg [^]*prefers-color-scheme:dark[^]*<rect[^]*<\/svg>\n$/);

@@ -10,7 +10,7 @@ import {
 import { watchUnhandled } from '../runtime.ts';
 import { TestStore } from './test-store.ts';
 
-const { sequence } = Offset;
+const { sequence, custom } = Offset;
 const manual = { strategy: 'manual' } as const;
 
 /** A store that asks, before it writes, for what is newest by then. */
@@ -76,15 +76,20 @@ it('a store that does not answer for a source is named with it', async () => {
   expect(error).toMatchObject({ source: 'orders', message: 'the store did not answer for "orders"' });
 });
 
-it('what the store says of another kind ends what is pending, and is told', async () => {
+it('what the store says of another kind ends what is pending, and readings go on there', async () => {
   const store = new TestStore();
   const tracker = new OffsetTracker(store);
-  await tracker.read('orders');
-  store.commit = async () =>
-    new Map([['orders', { epoch: 0, rank: 7, offset: Offset.custom('seven'), committedAt: 0 }]]);
-  await expect(tracker.record('orders', sequence(1))).rejects.toBeInstanceOf(InvalidOffsetError);
+  const reading = await tracker.read('orders');
+  const { commit } = store;
+  store.commit = async () => {
+    store.commit = commit;
+    return store.inner.commit(new Map([['orders', { epoch: 0, rank: 7, offset: custom('seven'), committedAt: 0 }]]));
+  };
+  await expect(reading.record(sequence(1))).rejects.toBeInstanceOf(InvalidOffsetError);
   expect(tracker.getAllPending()).toEqual(new Map());
-  expect(tracker.status('orders').committed).toEqual(Offset.custom('seven'));
+  expect(tracker.status('orders').committed).toEqual(custom('seven'));
+  expect(await reading.record(custom('eight'))).toBe('committed');
+  expect(await store.inner.get('orders')).toMatchObject({ rank: 8, offset: custom('eight') });
 });
 
 describe('what a caller need not await', () => {
@@ -99,7 +104,7 @@ describe('what a caller need not await', () => {
     const reading = await tracker.read('orders');
     await reading.record(sequence(1));
     const signal = AbortSignal.abort(new Error('enough'));
-    void reading.begin(Offset.custom('another kind'), { signal });
+    void reading.begin(custom('another kind'), { signal });
     await expect.poll(() => errors).toMatchObject([{ code: 'invalid-offset' }]);
   });
 

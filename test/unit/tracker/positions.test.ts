@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { InvalidOffsetError, Offset, OffsetTracker, StorageError, type TrackerEvent } from '../../../src/index.ts';
+import {
+  type Checkpoint,
+  InvalidOffsetError,
+  Offset,
+  OffsetTracker,
+  StorageError,
+  type TrackerEvent,
+} from '../../../src/index.ts';
 import { TestStore } from './test-store.ts';
 
 const { sequence, custom } = Offset;
@@ -152,52 +159,45 @@ describe('a source that only others read', () => {
 });
 
 describe('what is heard', () => {
-  it('of a reset makes void what was recorded before the store has answered', async () => {
+  const at = (epoch: number, rank: number) => ({ epoch, rank, offset: sequence(3), committedAt: 0 });
+  /** Recorded before the store has answered where the source stands. */
+  const early = async (stored?: Checkpoint) => {
     const store = new TestStore();
+    if (stored) await store.inner.commit(new Map([['orders', stored]]));
     const tracker = new OffsetTracker(store);
     const open = store.hold();
-    const recorded = tracker.record('orders', sequence(5));
-    await store.elsewhere('orders', { epoch: 1, rank: 0, offset: sequence(3), committedAt: 0 });
+    return { store, tracker, open, recorded: tracker.record('orders', sequence(5)) };
+  };
+
+  it('of a reset makes void what was recorded before the store has answered', async () => {
+    const { store, tracker, open, recorded } = await early();
+    await store.elsewhere('orders', at(1, 0));
     open();
     expect(await recorded).toBe('fenced');
     expect(tracker.status('orders').committed).toEqual(sequence(3));
   });
 
-  it('of a commit does not, however it comes', async () => {
-    const store = new TestStore();
-    const tracker = new OffsetTracker(store);
-    const open = store.hold();
-    const recorded = tracker.record('orders', sequence(5));
-    await store.elsewhere('orders', { epoch: 0, rank: 3, offset: sequence(3), committedAt: 0 });
+  it.each([
+    [0, undefined],
+    [1, { ...at(1, 2), offset: sequence(2) }],
+  ])('of a commit does not, in epoch %d', async (epoch, stored) => {
+    const { store, open, recorded } = await early(stored);
+    await store.elsewhere('orders', at(epoch, 3));
     open();
     expect(await recorded).toBe('committed');
-    expect((await store.inner.get('orders'))?.offset).toEqual(sequence(5));
+    expect(await store.inner.get('orders')).toMatchObject({ epoch, offset: sequence(5) });
   });
 
   it('of a reset fences who reads, and nobody where nobody does', async () => {
     const store = new TestStore();
     const tracker = new OffsetTracker(store);
     await (await tracker.read('orders')).close();
-    const reset = (epoch: number) => store.elsewhere('orders', { epoch, rank: 0, offset: sequence(3), committedAt: 0 });
-    await reset(1);
+    await store.elsewhere('orders', at(1, 0));
     expect(tracker.status('orders').fenced).toBe(false);
     await tracker.read('orders');
-    await reset(2);
+    await store.elsewhere('orders', at(2, 0));
     expect(tracker.status('orders').fenced).toBe(true);
   });
-});
-
-it('what is heard of a commit in a later epoch voids nothing that was recorded before the store has answered', async () => {
-  const at = (rank: number) => ({ epoch: 1, rank, offset: sequence(rank), committedAt: 0 });
-  const store = new TestStore();
-  await store.inner.commit(new Map([['orders', at(2)]]));
-  const tracker = new OffsetTracker(store);
-  const open = store.hold();
-  const recorded = tracker.record('orders', sequence(5));
-  await store.elsewhere('orders', at(3));
-  open();
-  expect(await recorded).toBe('committed');
-  expect(await store.inner.get('orders')).toMatchObject({ epoch: 1, offset: sequence(5) });
 });
 
 it('a reader that is fenced by another is told so', async () => {
@@ -210,20 +210,6 @@ it('a reader that is fenced by another is told so', async () => {
   store.push({ type: 'commit', batch });
   expect(told).toEqual(['fenced remote orders']);
   expect(tracker.status('orders').fenced).toBe(true);
-});
-
-it('a reading goes on at what the store holds where that is of another kind than what it recorded', async () => {
-  const store = new TestStore();
-  const tracker = new OffsetTracker(store);
-  const reading = await tracker.read('orders');
-  const { commit } = store;
-  store.commit = async () => {
-    store.commit = commit;
-    return store.inner.commit(new Map([['orders', { epoch: 0, rank: 7, offset: custom('seven'), committedAt: 0 }]]));
-  };
-  await expect(reading.record(sequence(1))).rejects.toBeInstanceOf(InvalidOffsetError);
-  expect(await reading.record(custom('eight'))).toBe('committed');
-  expect(await store.inner.get('orders')).toMatchObject({ rank: 8, offset: custom('eight') });
 });
 
 describe('heartbeats', () => {

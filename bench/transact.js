@@ -122,6 +122,22 @@ the effect.`,
 three object stores instead of one, and other tabs are told.`,
 };
 
+/** @param {string} where @param {string} file @param {string} reason @param {string} note @returns {import('./lib/turns.js').Comparison} */
+const inWorkerd = (where, file, reason, note) => ({
+  title: `Exactly once in ${where}`,
+  unit: 'effects',
+  baseline: 'the effect alone',
+  given: (quick) => openWorker(quick, file),
+  rounds: 5,
+  warmUp: 1,
+  sides: {
+    'the effect alone': inWorker('effect alone'),
+    'tidemark, effect and offset': inWorker('effect and offset'),
+  },
+  goals: goals(reason),
+  note,
+});
+
 /** @type {import('./lib/turns.js').Comparison[]} */
 export const comparisons = [
   ...['NORMAL', 'FULL'].map((synchronous) => ({
@@ -144,34 +160,18 @@ export const comparisons = [
     goals: goals(why.postgres),
     note: 'One upsert a transaction, by a Pool of pg, on a server of this machine that syncs its log to the disk.',
   },
-  {
-    title: 'Exactly once in a Durable Object',
-    unit: 'effects',
-    baseline: 'the effect alone',
-    given: (quick) => openWorker(quick, 'durable-object.js'),
-    rounds: 5,
-    warmUp: 1,
-    sides: {
-      'the effect alone': inWorker('effect alone'),
-      'tidemark, effect and offset': inWorker('effect and offset'),
-    },
-    goals: goals(why.durableObject),
-    note: 'One upsert in a `transactionSync`, inside of the object, in workerd.',
-  },
-  {
-    title: 'Exactly once in D1',
-    unit: 'effects',
-    baseline: 'the effect alone',
-    given: (quick) => openWorker(quick, 'd1.js'),
-    rounds: 5,
-    warmUp: 1,
-    sides: {
-      'the effect alone': inWorker('effect alone'),
-      'tidemark, effect and offset': inWorker('effect and offset'),
-    },
-    goals: goals(why.d1),
-    note: 'One upsert a batch, in workerd, whose D1 is on this machine: over a network, a batch costs a round trip with or without an offset.',
-  },
+  inWorkerd(
+    'a Durable Object',
+    'durable-object.js',
+    why.durableObject,
+    'One upsert in a `transactionSync`, inside of the object, in workerd.',
+  ),
+  inWorkerd(
+    'D1',
+    'd1.js',
+    why.d1,
+    'One upsert a batch, in workerd, whose D1 is on this machine: over a network, a batch costs a round trip with or without an offset.',
+  ),
   ...engines.map((engine) => ({
     title: `Exactly once in IndexedDB, in ${titles[engine]}`,
     unit: 'effects',

@@ -34,16 +34,18 @@ export class Results {
     const rows = rowsOf(comparison, found);
     const verdicts = goalsOf(comparison, found);
     const table = markdownOf(comparison, rows);
-    const goals = verdicts.map(
+    const remarks = verdicts.map(
       ({ met, ours, found: what, goal, why }) =>
         `- ${met ? 'Met' : '**Missed**'}: ${ours}; ${what}, ${goal} is the goal.${why ? ` ${why}` : ''}`,
     );
-    goals.push(...Object.entries(found.failed).map(([side, message]) => `- Left out: ${side}, ${firstLine(message)}`));
+    remarks.push(
+      ...Object.entries(found.failed).map(([side, message]) => `- Left out: ${side}, ${firstLine(message)}`),
+    );
     this.#verdicts.push(...verdicts);
-    console.log(`\n${title}\n${table}${goals.map((goal) => `\n${goal}`).join('')}`);
+    console.log(`\n${title}\n${table}${remarks.map((remark) => `\n${remark}`).join('')}`);
     const counted = `${title}: ${unit}${timed ? ' a second' : ''}`;
     const picture = `![${counted}](charts/${id}.svg)`;
-    this.#sections.push([`## ${title}`, note, table, goals.join('\n'), picture].filter(Boolean).join('\n\n'));
+    this.#sections.push([`## ${title}`, note, table, remarks.join('\n'), picture].filter(Boolean).join('\n\n'));
     if (this.folder === undefined) return;
     mkdirSync(join(this.folder, 'charts'), { recursive: true });
     writeFileSync(join(this.folder, 'charts', `${id}.svg`), chart(counted, rows));

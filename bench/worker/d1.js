@@ -20,8 +20,7 @@ export default {
         await DB.batch([put()]);
       }
     } else {
-      const tracker = new OffsetTracker(new D1OffsetStore(DB), { resetPolicy: 'earliest' });
-      reading ??= await tracker.read('notes', { fence: true });
+      reading ??= await new OffsetTracker(new D1OffsetStore(DB)).read('notes', { fence: true });
       for (let i = 0; i < count; i++) {
         n++;
         await reading.transact(Offset.sequence(n), [put()]);

@@ -24,8 +24,8 @@ export class Notes extends DurableObject {
         await storage.transactionSync(put);
       }
     } else {
-      const tracker = new OffsetTracker(new DurableObjectOffsetStore(storage), { resetPolicy: 'earliest' });
-      const reading = (this.#reading ??= await tracker.read('notes', { fence: true }));
+      const store = new DurableObjectOffsetStore(storage);
+      const reading = (this.#reading ??= await new OffsetTracker(store).read('notes', { fence: true }));
       for (let i = 0; i < count; i++) await reading.transact(Offset.sequence(++this.#n), put);
     }
     return { amount: count };

@@ -5,15 +5,15 @@ import { orderKey } from '../order-key.ts';
 import type { Batch, ChangeResult, OffsetStore, StoreOptions } from '../store.ts';
 import {
   EffectFailure,
+  crowded,
   fromRow,
+  mostTries,
   opening,
   quotedTable,
   sourceOf,
   sourceText,
   storageError,
   toRow,
-  crowded,
-  mostTries,
 } from './sql-text.ts';
 
 /** What the store needs of a prepared statement. Cloudflare's `D1PreparedStatement` has this shape. */

@@ -28,13 +28,12 @@ afterAll(() => server.close());
 describe.each(wantedEngines())('the offline-first page in %s', (engine) => {
   const feed = `e2e-${engine}-${Date.now()}`;
   const page = (query = '') => `${origin}/sync/?feed=${feed}${query}`;
-  const bookAfter = async (n: number) => (await fetch(`${origin}/changes/book?feed=${feed}&at=${n}`)).text();
 
   /** What a tab finds stored: as far as its offset, each change is applied once. @returns that offset */
-  async function checkStored(tab: Tab): Promise<number> {
-    const { offset, counters, ships } = await tab.eval(readStored, `tidemark-sync-${feed}`);
+  async function checkStored(tab: Tab, of = feed): Promise<number> {
+    const { offset, counters, ships } = await tab.eval(readStored, `tidemark-sync-${of}`);
     const changes = counters.find(([name]) => name === 'changes')?.[1] ?? 0;
-    const expected = await bookAfter(offset);
+    const expected = await (await fetch(`${origin}/changes/book?feed=${of}&at=${offset}`)).text();
     expect({ changes, text: JSON.stringify({ counters, ships }) }).toEqual({ changes: offset, text: expected });
     return offset;
   }
@@ -42,7 +41,8 @@ describe.each(wantedEngines())('the offline-first page in %s', (engine) => {
   test('shows in two tabs what one of them pulls, stops while it is offline, and goes on', async () => {
     const browser = await open(engine);
     try {
-      const address = `${origin}/sync/?feed=two-tabs-${feed}&rate=20000`;
+      const both = `two-tabs-${feed}`;
+      const address = `${origin}/sync/?feed=${both}&rate=20000`;
       const [first, second] = [await browser.newTab(address), await browser.newTab(address)];
       for (const tab of [first, second]) await expect.poll(() => changesShown(tab)).toBeGreaterThan(100);
       await click(second, 'offline');
@@ -60,6 +60,7 @@ describe.each(wantedEngines())('the offline-first page in %s', (engine) => {
       for (const tab of [first, second])
         await expect.poll(async () => (await progress(tab)).epoch).toBeGreaterThan(epoch);
       for (const tab of [first, second]) await ends(tab, 10_100);
+      expect(await checkStored(second, both)).toBe(10_100);
     } finally {
       await browser.close();
     }
@@ -138,15 +139,26 @@ describe.each(wantedEngines())('the offline-first page in %s', (engine) => {
     },
   );
 
-  /** A tab shows all changes, and that they are the server's, byte for byte. */
+  /** A tab knows all changes to be applied, and shows that its copy is the server's, byte for byte. */
   async function ends(tab: Tab, changes: number): Promise<void> {
-    await expect.poll(() => changesShown(tab), { timeout: 120_000 }).toBe(changes);
-    await expect.poll(() => textOf(tab, 'verdict')).toBe('Equal, byte for byte.');
-    const hash = await textOf(tab, 'server-hash');
-    expect(hash).toMatch(/^[0-9a-f]{64}$/);
-    expect(await textOf(tab, 'local-hash')).toBe(hash);
+    await expect.poll(async () => (await progress(tab)).at, { timeout: 120_000 }).toBe(changes);
+    await expect
+      .poll(() => tab.eval(readShown))
+      .toEqual({
+        changes: changes.toLocaleString('en'),
+        verdict: 'Equal, byte for byte.',
+        hash: expect.stringMatching(/^[0-9a-f]{64}$/),
+        equal: true,
+      });
   }
 });
+
+/** What a page shows at one moment: it shows another copy at any time. */
+function readShown() {
+  const text = (id: string) => document.getElementById(id)?.innerText.trim() ?? '';
+  const hash = text('local-hash');
+  return { changes: text('local-changes'), verdict: text('verdict'), hash, equal: hash === text('server-hash') };
+}
 
 /** Reads a page's database in one transaction, knowing nothing of the page's code. */
 async function readStored(database: string) {

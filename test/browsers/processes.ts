@@ -17,43 +17,30 @@ export function descendantsOf(pid: number): number[] {
 export async function processOf(browser: Browser, tab: Tab): Promise<number> {
   const ballast = 64 * 2 ** 20;
   for (let tries = 0; tries < 5; tries++) {
-    const before = new Map(processes().map(({ pid, bytes }) => [pid, bytes]));
+    const grownBy = watchGrowth(() => browser.processes());
     await tab.eval((bytes) => void Object.assign(window, { ballast: new Uint8Array(bytes).fill(1) }), ballast);
-    const own = new Set(browser.processes());
-    const grown = processes().filter(
-      ({ pid, bytes }) => own.has(pid) && bytes - (before.get(pid) ?? 0) > ballast * 0.8,
-    );
+    const found = grownBy(ballast);
     await tab.eval(() => void Object.assign(window, { ballast: undefined }));
-    const [found] = grown;
-    if (found && grown.length === 1) return found.pid;
+    if (found) return found;
   }
   throw new Error('No process stands out as the one of the tab.');
 }
 
-/** @returns which of a browser's processes that show pages has worked since, and by far the most, if there is such a one */
-export function watchPages(ids: () => readonly number[]): () => number | undefined {
-  const before = new Map(processes().map(({ pid, ticks }) => [pid, ticks]));
-  return () => {
+/** @returns which of a browser's processes has grown by so many bytes since, if it is one alone */
+export function watchGrowth(ids: () => readonly number[]): (bytes: number) => number | undefined {
+  const before = new Map(processes().map(({ pid, bytes }) => [pid, bytes]));
+  return (ballast) => {
     const own = new Set(ids());
-    const [most, second] = processes()
-      .filter(({ pid }) => own.has(pid) && showsPages(pid))
-      .map(({ pid, ticks }) => ({ pid, gain: ticks - (before.get(pid) ?? 0) }))
-      .sort((a, b) => b.gain - a.gain);
-    return most && most.gain >= 6 && most.gain > 3 * (second?.gain ?? 0) ? most.pid : undefined;
+    const grown = processes().filter(
+      ({ pid, bytes }) => own.has(pid) && bytes - (before.get(pid) ?? 0) > ballast * 0.8,
+    );
+    return grown.length === 1 ? grown[0]?.pid : undefined;
   };
-}
-
-/** Whether a process shows pages, by how each engine starts those; the browser's own works on their behalf. */
-function showsPages(pid: number): boolean {
-  const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-  return /--type=renderer|-contentproc.* tab *$|WebKitWebProcess/.test(command);
 }
 
 interface Process {
   readonly pid: number;
   readonly parent: number;
-  /** CPU time, in clock ticks, of which there are 100 a second. */
-  readonly ticks: number;
   /** What it has in memory. */
   readonly bytes: number;
 }
@@ -68,8 +55,8 @@ function processes(): Process[] {
           .replace(/^.*\) /s, '')
           .split(' ')
           .map(Number);
-        const [parent = 0, user = 0, system = 0, pages = 0] = [1, 11, 12, 21].map((field) => fields[field]);
-        return [{ pid: Number(name), parent, ticks: user + system, bytes: pages * 4096 }];
+        const [parent = 0, pages = 0] = [fields[1], fields[21]];
+        return [{ pid: Number(name), parent, bytes: pages * 4096 }];
       } catch {
         return []; // It has just ended.
       }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findBrowser, wantedEngines } from '../browsers/find.js';
 import { type PlainBrowser, plainBrowsers } from '../browsers/plain.ts';
-import { descendantsOf, processOf, seesProcesses, watchPages } from '../browsers/processes.ts';
+import { descendantsOf, processOf, seesProcesses, watchGrowth } from '../browsers/processes.ts';
 import { open } from '../browsers/tabs.ts';
 import type { AloneReport, Part } from './page/alone.ts';
 import { type Site, openSite } from './site.ts';
@@ -71,11 +71,11 @@ describe.each(wantedEngines())('in %s', (engine) => {
     async () => {
       const times = full ? 20 : 5;
       const browsers = await plainBrowsers(engine, profile);
-      /** Kills the tab that works, once it has committed; @returns what it has. */
+      /** Kills the tab that grows, once it has committed; @returns what it has. */
       const crash = ({ pid }: PlainBrowser) =>
         new Promise<number>((resolve) => {
           let looking = false;
-          let busiest = (): number | undefined => undefined;
+          let grownBy = (_bytes: number): number | undefined => undefined;
           let victim: number | undefined;
           site.onReport = (report) => {
             const found = report as AloneReport;
@@ -84,15 +84,15 @@ describe.each(wantedEngines())('in %s', (engine) => {
               process.kill(victim, 'SIGKILL');
               resolve(found.n);
             }
-            if (found.type !== 'worked') return undefined;
-            victim = looking ? busiest() : undefined;
-            busiest = watchPages(() => descendantsOf(pid));
+            if (found.type !== 'holds') return undefined;
+            if (found.ballast === 0) grownBy = watchGrowth(() => descendantsOf(pid));
+            else victim = looking ? grownBy(found.ballast) : undefined;
             return victim !== undefined;
           };
         });
       try {
         for (let i = 0; i < times; i++) {
-          const browser = browsers.open(page('works-then-commits', 'tab'), page('looks', 'tab'));
+          const browser = browsers.open(page('grows-then-commits', 'tab'), page('looks', 'tab'));
           const n = await crash(browser);
           expect((await reported('stored')).now[0]).toBe(n);
           await expect.poll(async () => (await reported('stored')).now, { timeout: 10_000 }).toEqual([n, n]);

@@ -2,11 +2,11 @@ import { Offset, OffsetTracker } from 'tidemark';
 import { type Where, kinds, makeStore, storedIn } from './stores.ts';
 
 /** What a page does in a browser that nobody drives, as its address says. */
-export type Part = 'commits' | 'works-then-commits' | 'looks';
+export type Part = 'commits' | 'grows-then-commits' | 'looks';
 
 /** What it reports to the server; both stores in the order of `kinds`. */
 export type AloneReport =
-  | { readonly type: 'worked' }
+  | { readonly type: 'holds'; readonly ballast: number }
   | { readonly type: 'committed'; readonly before: number[]; readonly n: number; readonly outcomes: string[] }
   | { readonly type: 'stored'; readonly now: number[] };
 
@@ -17,12 +17,15 @@ export async function actAlone(part: Part, name: string): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   const before = await stored(name);
-  // Until the test has found the process by it.
-  while (part === 'works-then-commits' && !(await report({ type: 'worked' }))) {
-    for (const until = performance.now() + 200; performance.now() < until;);
-  }
+  if (part === 'grows-then-commits') await standOut();
   const n = Math.max(...before) + 1;
   await report({ type: 'committed', before, n, outcomes: await commitToBoth(name, 's', n) });
+}
+
+/** Grows and shrinks until the test has found the process by it. */
+async function standOut(): Promise<void> {
+  for (let ballast = new Uint8Array(); !(await report({ type: 'holds', ballast: ballast.length }));)
+    ballast = new Uint8Array(ballast.length > 0 ? 0 : 64 * 2 ** 20).fill(1);
 }
 
 /** Commits an offset to both stores, each of which says that it has. */

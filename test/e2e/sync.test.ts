@@ -33,8 +33,9 @@ describe.each(wantedEngines())('the offline-first page in %s', (engine) => {
   async function checkStored(tab: Tab, of = feed): Promise<number> {
     const { offset, counters, ships } = await tab.eval(readStored, `tidemark-sync-${of}`);
     const changes = counters.find(([name]) => name === 'changes')?.[1] ?? 0;
-    const expected = await (await fetch(`${origin}/changes/book?feed=${of}&at=${offset}`)).text();
-    expect({ changes, text: JSON.stringify({ counters, ships }) }).toEqual({ changes: offset, text: expected });
+    const expected: unknown = await (await fetch(`${origin}/changes/book?feed=${of}&at=${offset}`)).json();
+    // As values: a driver may bring an object's fields in another order.
+    expect({ changes, book: { counters, ships } }).toEqual({ changes: offset, book: expected });
     return offset;
   }
 

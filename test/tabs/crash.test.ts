@@ -55,7 +55,7 @@ describe.each(wantedEngines())('in %s', (engine) => {
           process.kill(victim, 'SIGKILL');
           expect(outcomes).toEqual(['committed', 'committed']);
           expect(await stored('indexeddb')).toBe(n);
-          await expect.poll(() => stored('local-storage'), { timeout: 5000 }).toBe(n);
+          await expect.poll(() => stored('local-storage')).toBe(n);
         }
         figures.push([engine, 'the tab', String(times), '0', '0']);
       } finally {
@@ -95,7 +95,7 @@ describe.each(wantedEngines())('in %s', (engine) => {
           const browser = browsers.open(page('grows-then-commits', 'tab'), page('looks', 'tab'));
           const n = await crash(browser);
           expect((await reported('stored')).now[0]).toBe(n);
-          await expect.poll(async () => (await reported('stored')).now, { timeout: 10_000 }).toEqual([n, n]);
+          await expect.poll(async () => (await reported('stored')).now).toEqual([n, n]);
           await browser.kill();
         }
         figures.push([engine, 'the tab', String(times), '0', '0']);

@@ -64,7 +64,7 @@ describe.each(wantedEngines())('in %s', (engine) => {
     expect(await meddle('deleted', 0)).toMatch(/^done/);
     const progress = (tab: Tab) => tab.eval(() => window.tab.progress());
     for (const tab of tabs) {
-      await expect.poll(async () => (await progress(tab))?.done, { timeout: 30_000 }).toBe(true);
+      await expect.poll(async () => (await progress(tab))?.done).toBe(true);
       // What was stored before is gone, as it was meant to be; but every record was taken and committed.
       const { recorded, watch } = (await progress(tab)) ?? {};
       expect(recorded).toBe(300);

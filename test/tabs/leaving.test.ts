@@ -81,7 +81,7 @@ describe.each(wantedEngines())('in %s', (engine) => {
           expect(await tab.eval(leave, { where, source })).toBe('pending');
           tab = await goAway(tab);
           // A browser may say that a tab is closed before its page has heard of it.
-          const soon = performance.now() + 5000;
+          const soon = performance.now() + 30_000;
           let found = await stored(where, source);
           while (found !== 2 && performance.now() < soon) found = await stored(where, source);
           // What had been committed before is there whatever happens.

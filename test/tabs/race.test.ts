@@ -41,7 +41,7 @@ describe.each(wantedEngines())('four tabs in %s', (engine) => {
     for (const tab of tabs) {
       const names = Object.keys(wanted);
       const found = () => tab.eval((ask) => window.tab.stored(ask.where, ask.names), { where, names });
-      await expect.poll(found, { timeout: 20_000 }).toEqual(wanted);
+      await expect.poll(found).toEqual(wanted);
     }
   };
 
@@ -89,7 +89,7 @@ describe.each(wantedEngines())('four tabs in %s', (engine) => {
         ),
       );
       const recorded = async () => (await all(() => window.tab.progress()?.recorded ?? 0)).slice(1);
-      await expect.poll(async () => Math.min(...(await recorded())), { timeout: 20_000 }).toBeGreaterThan(50);
+      await expect.poll(async () => Math.min(...(await recorded()))).toBeGreaterThan(50);
       await resetter?.eval(() => window.tab.reset('s', 7));
 
       const states = await finished(racers);
@@ -102,6 +102,6 @@ describe.each(wantedEngines())('four tabs in %s', (engine) => {
       expect(states.map(({ fenced }) => fenced)).toEqual([1, 26, 51]);
       await stored(where, { s: 200 });
     },
-    60_000,
+    120_000,
   );
 });

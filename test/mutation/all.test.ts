@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe } from 'vitest';
 // All tests as one file: a worker for each would take most of the time.
 const tests = import.meta.glob('../unit/**/*.test.ts');
 const wanted = (process.env.MUTATION_TESTS ?? '').split(' ');
-/** What no Node runs, what finds nothing in `src`, and what takes long, unless it is named. */
-const leftOut = /\.browser\.test|types|model|package\.node|dead-connection/;
+/** What no Node runs, what finds nothing in `src`, what takes long, and what mocks a module that others have: unless it is named. */
+const leftOut = /\.browser\.test|types|model|package\.node|dead-connection|nginx|file-power/;
 for (const [path, load] of Object.entries(tests)) {
   const name = path.replace('..', 'test');
   if (!wanted.some((start) => name.startsWith(start) && (leftOut.test(start) || !leftOut.test(name)))) continue;

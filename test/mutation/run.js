@@ -23,7 +23,7 @@ const parts = [
     'test/unit/tracker/',
     'test/unit/resume/progress test/unit/resume/resume test/unit/resume/transact test/unit/tracker/model',
   ],
-  ['src/stores/file/**', 'test/unit/stores/file', ''],
+  ['src/stores/file/**', 'test/unit/stores/file', 'test/unit/stores/file-power'],
   ['src/feeds/sse/**', 'test/unit/feeds/', 'test/unit/resume/'],
   ['src/resume/**', 'test/unit/resume/ test/unit/feeds/', ''],
 ];

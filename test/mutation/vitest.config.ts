@@ -9,6 +9,8 @@ export default defineConfig({
   test: {
     include: ['test/mutation/all.test.ts'],
     setupFiles: 'test/unit/seed.ts',
+    // What takes seconds by itself.
+    testNamePattern: /^(?!.*a million events)/,
     testTimeout: tests.includes('model') ? 60_000 : 8_000,
     expect: { poll: { timeout: 4_000 } },
   },

@@ -46,6 +46,6 @@ describe.each(wantedEngines())('in %s', (engine) => {
         await browser.close();
       }
     },
-    180_000,
+    30_000 + times * 10_000,
   );
 });

@@ -89,6 +89,20 @@ describe('a log in memory', () => {
     log.append(4);
     expect(iterator.ready()).toMatchObject({ data: 4 });
   });
+
+  test('hands out nothing to a reading that is aborted', async () => {
+    const abort = new AbortController();
+    const iterator = filled(3).feed(Offset.earliest, context(abort.signal))[Symbol.asyncIterator]();
+    await next(iterator);
+    abort.abort();
+    expect(Object(iterator).ready()).toBeUndefined();
+    expect(await next(iterator)).toEqual({ done: true, value: undefined });
+  });
+
+  test('says at its end that there is nothing newer', async () => {
+    const atTheEnd = await next(filled(3).feed(Offset.sequence(3), context())[Symbol.asyncIterator]());
+    expect(atTheEnd.value).toMatchObject({ heartbeat: true, upToDate: true });
+  });
 });
 
 describe('the bound of a log in memory', () => {
@@ -144,12 +158,24 @@ describe('the bound of a log in memory', () => {
     expect(log.size).toBe(10_000);
   });
 
-  test.each([{ maxEvents: 0 }, { maxEvents: NaN }, { maxAgeMs: 0 }, { first: 0 }, { first: 1.5 }])(
-    '%o is refused',
-    (options) => {
-      expect(() => new MemoryLog(options)).toThrow(TypeError);
-    },
-  );
+  test.each([
+    [{ maxEvents: 0 }, 'maxEvents 0: give 1 or more'],
+    [{ maxEvents: NaN }, 'maxEvents "NaN": give 1 or more'],
+    [{ maxAgeMs: 0 }, 'maxAgeMs 0: give more than 0'],
+    [{ first: 0 }, 'first 0: give a whole number from 1 on'],
+    [{ first: 1.5 }, 'first 1.5: give a whole number from 1 on'],
+  ])('%o is refused', (options, message) => {
+    expect(() => new MemoryLog(options)).toThrow(new TypeError(message));
+  });
+
+  test('keeps an event for less than its greatest age', () => {
+    let now = 0;
+    const log = filled(1, { maxAgeMs: 100, now: () => now });
+    now = 99;
+    expect(log.size).toBe(1);
+    now = 100;
+    expect(log.size).toBe(0);
+  });
 });
 
 describe('an offset that is no place in the log', () => {
@@ -213,7 +239,9 @@ describe('a reading of a log in memory', () => {
     expect(await take(log.feed, Offset.sequence(1), 5)).toEqual([2]);
     const atTheEnd = log.feed(Offset.sequence(2), context())[Symbol.asyncIterator]();
     expect(await next(atTheEnd)).toEqual({ done: true, value: 'end' });
-    expect(() => log.append(3)).toThrow('the log is closed');
+    const refused = { code: 'closed', message: 'the log is closed: nothing can be appended to it' };
+    expect(() => log.append(3)).toThrow(expect.objectContaining(refused));
+    expect(log.size).toBe(2);
   });
 
   test('by resume goes on after the recorded offset, to the end', async () => {

@@ -115,3 +115,29 @@ describe('a reset', () => {
     expect(await tracker.getOffset('orders')).toEqual(sequence(9));
   });
 });
+
+it('a reset gives up where others begin epochs without end, and says that it can be tried again', async () => {
+  const store = new TestStore();
+  const tracker = new OffsetTracker(store);
+  const { commit } = TestStore.prototype;
+  store.commit = async (batch) => {
+    await commit.call(store, batch);
+    // Each time somebody else has begun a later one.
+    const later = [...batch].map(([source, { epoch }]) => [
+      source,
+      { epoch: epoch + 1, rank: 0, offset: sequence(9), committedAt: 0 },
+    ]);
+    return store.inner.commit(new Map(later as [string, Checkpoint][]));
+  };
+  await expect(tracker.reset('orders', sequence(1))).rejects.toMatchObject({
+    name: 'StorageError',
+    message: '"orders" is being reset by others without end: try again',
+    source: 'orders',
+    retryable: true,
+  });
+  expect(store.calls.filter((call) => call === 'commit').length).toBeGreaterThan(1);
+
+  store.commit = commit;
+  await tracker.reset('orders', sequence(1));
+  expect(await tracker.getOffset('orders')).toEqual(sequence(1));
+});

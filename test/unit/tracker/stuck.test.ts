@@ -63,8 +63,11 @@ describe('work that others wait for', () => {
     await vi.advanceTimersByTimeAsync(13_999);
     expect(seen).toEqual(['waits', 'waits']);
     await vi.advanceTimersByTimeAsync(1);
+    await expect(first).rejects.toMatchObject({ name: 'StorageError', retryable: true });
     expect(seen).toEqual([
-      expect.stringMatching(/^the store has not answered for 15000 ms.* in a Worker/),
+      expect.stringMatching(
+        /^the store has not answered for 15000 ms, and others wait: .* left it behind: use one tracker an/,
+      ),
       'committed',
     ]);
   });

@@ -218,7 +218,11 @@ test('a store without transactions says which stores have them', async () => {
   const reading = await new OffsetTracker(store).read('orders');
   const outcome = reading.transact(sequence(1));
   await expect(outcome).rejects.toThrow(UnsupportedError);
-  await expect(outcome).rejects.toThrow(/"orders".*IndexedDBOffsetStore.*SqliteOffsetStore.*PostgresOffsetStore/);
+  await expect(outcome).rejects.toMatchObject({ source: 'orders' });
+  const stores = 'IndexedDBOffsetStore .*SqliteOffsetStore.*PostgresOffsetStore.*or InMemoryOffsetStore';
+  await expect(outcome).rejects.toThrow(new RegExp(`"orders": Object cannot store effects.*${stores}`));
+  Object.setPrototypeOf(store, null);
+  await expect(reading.transact(sequence(1))).rejects.toThrow('"orders": the store cannot store effects');
 });
 
 test('an effect that is asynchronous is refused in memory, and stores nothing', async () => {

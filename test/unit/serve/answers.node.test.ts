@@ -311,6 +311,8 @@ describe('the id of a client', () => {
     ['in UTF-8, with its mark', '\xef\xbb\xbfa', '\ufeffa'],
     ['in Latin-1', '\xe9', 'é'],
     ['as text already', 'é漢', 'é漢'],
+    ['as text that looks like other bytes', 'xŁ', 'xŁ'],
+    ['as bytes that are text', 'x\xc5\x81', 'xŁ'],
     ['of the last byte', 'a\xff', 'a\xff'],
     ['empty', '', 'earliest'],
   ])('is read %s', async (_how, header, id) => {

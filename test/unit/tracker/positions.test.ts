@@ -48,6 +48,38 @@ describe('two readings of one source', () => {
   });
 });
 
+describe('what others commit of sources that nobody reads here', () => {
+  it.each([
+    ['committed', { epoch: 0, rank: 0, offset: sequence(1) }],
+    ['committed', { epoch: 1, rank: 1, offset: sequence(1) }],
+    ['reset', { epoch: 1, rank: 0, offset: sequence(1) }],
+    ['cleared', { epoch: 1, rank: 0, offset: undefined }],
+  ])('is told as %s: %o', (type, checkpoint) => {
+    const store = new TestStore();
+    const told = watch(new OffsetTracker(store));
+    const batch = new Map([['orders', { ...checkpoint, committedAt: 0 }]]);
+    store.push({ type: 'commit', batch });
+    store.push({ type: 'commit', batch });
+    expect(told).toEqual([`${type} remote orders`]);
+  });
+});
+
+describe('those who listen', () => {
+  it('hear no more once another listener has removed them, and nothing before they are added', async () => {
+    const tracker = new OffsetTracker(new TestStore());
+    const heard: string[] = [];
+    let remove = (): void => {};
+    tracker.subscribe(({ type }) => {
+      heard.push(`first ${type}`);
+      remove();
+      if (heard.length === 1) tracker.subscribe((event) => heard.push(`third ${event.type}`));
+    });
+    remove = tracker.subscribe(({ type }) => heard.push(`second ${type}`));
+    await tracker.record('orders', sequence(1));
+    expect(heard).toEqual(['first recorded', 'first committed', 'third committed']);
+  });
+});
+
 describe('a source that nobody reads any more', () => {
   const touch = async (tracker: OffsetTracker<TestStore>, source: string) => {
     const reading = await tracker.read(source);

@@ -67,7 +67,7 @@ async function openByPlaywright(engine: Engine, launch: LaunchOptions, dir: stri
 }
 
 export async function playwrightTab(context: BrowserContext, url: string): Promise<Tab> {
-  const page = await context.newPage();
+  const page = await newPage(context);
   await page.goto(url);
   return {
     page,
@@ -82,6 +82,16 @@ export async function playwrightTab(context: BrowserContext, url: string): Promi
       await closed;
     },
   };
+}
+
+/** Opens another tab where Playwright loses one: it fails so in Firefox where the process of a tab ends at that moment. */
+async function newPage(context: BrowserContext, tries = 3): Promise<Page> {
+  try {
+    return await context.newPage();
+  } catch (error) {
+    if (tries > 1 && /reading '_page'/.test(String(error))) return newPage(context, tries - 1);
+    throw error;
+  }
 }
 
 async function openWebKit(miniBrowser: string): Promise<Driven> {

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { sendSignal } from '../send-signal.ts';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -12,11 +13,7 @@ export function startChild(command: string, args: readonly string[], options: Sp
   const kill = () => {
     process.off('exit', kill).off('disconnect', kill);
     for (const signal of signals) process.off(signal, killAndPass);
-    try {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-    } catch {
-      // It is gone already.
-    }
+    if (child.pid !== undefined) sendSignal(-child.pid, 'SIGKILL');
   };
   const killAndPass = (signal: NodeJS.Signals) => {
     kill();

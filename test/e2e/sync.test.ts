@@ -8,6 +8,7 @@ import { findBrowser, wantedEngines } from '../browsers/find.js';
 import { processOf, seesProcesses } from '../browsers/processes.ts';
 import { type Browser, type Tab, open } from '../browsers/tabs.ts';
 import { mulberry32 } from '../random.ts';
+import { sendSignal } from '../send-signal.ts';
 import { serveSite } from './site.ts';
 
 declare const tidemarkSync: TidemarkSync;
@@ -119,7 +120,8 @@ describe.each(wantedEngines())('the offline-first page in %s', (engine) => {
           }
           if (Math.floor((killed.tabs / kills.tabs) * kills.browsers) <= killed.browsers) continue;
           await puller(await twoTabs(browser), goal());
-          for (const pid of browser.processes()) kill(pid);
+          // Some end with the ones before them.
+          for (const pid of browser.processes()) sendSignal(pid, 'SIGKILL');
           killed.browsers++;
           await browser.close().catch(() => {});
           browser = await open(engine, { dir: profile });
@@ -220,12 +222,4 @@ async function goOnline(tab: Tab): Promise<void> {
 
 async function loaded(tab: Tab): Promise<void> {
   await expect.poll(() => tab.eval(() => 'tidemarkSync' in globalThis)).toBe(true);
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It ended with the ones before it.
-  }
 }

@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { freePort } from '../free-port.ts';
+import { sendSignal } from '../send-signal.ts';
 
 const run = promisify(execFile);
 
@@ -47,7 +48,7 @@ export async function startPostgres(bin: string): Promise<PostgresServer> {
   const ended = async (signal: NodeJS.Signals): Promise<void> => {
     if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
     const exit = once(server, 'exit');
-    if (signal === 'SIGKILL') for (const child of await childrenOf(server.pid)) tryKill(child);
+    if (signal === 'SIGKILL') for (const child of await childrenOf(server.pid)) sendSignal(child, 'SIGKILL');
     server.kill(signal);
     await exit;
   };
@@ -145,12 +146,4 @@ async function answers(url: string): Promise<boolean> {
 async function childrenOf(pid = 0): Promise<number[]> {
   const listed = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
   return listed.split(' ').filter(Boolean).map(Number);
-}
-
-function tryKill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended by itself.
-  }
 }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { wantedEngines } from '../browsers/find.js';
 import { seesProcesses } from '../browsers/processes.ts';
 import { open } from '../browsers/tabs.ts';
+import { sendSignal } from '../send-signal.ts';
 import { type Site, openSite } from './site.ts';
 import { printTable } from './table.ts';
 
@@ -43,14 +44,8 @@ describe.each(wantedEngines())('in %s', (engine) => {
       log.head = 0;
       const browser = await open(engine);
       let pids = browser.processes();
-      const send = (signal: 'SIGSTOP' | 'SIGCONT'): void => {
-        for (const pid of pids) {
-          try {
-            process.kill(pid, signal);
-          } catch {
-            // A helper of the browser that has ended meanwhile.
-          }
-        }
+      const send = (name: 'SIGSTOP' | 'SIGCONT'): void => {
+        for (const pid of pids) sendSignal(pid, name);
       };
       try {
         const tab = await browser.newTab(site.here);

@@ -75,7 +75,7 @@ describe.each(wantedEngines())('in %s', (engine) => {
       const crash = ({ pid }: PlainBrowser) =>
         new Promise<number>((resolve) => {
           let looking = false;
-          let grownBy = (_bytes: number): number | undefined => undefined;
+          let grownBy: ReturnType<typeof watchGrowth> | undefined;
           let victim: number | undefined;
           site.onReport = (report) => {
             const found = report as AloneReport;
@@ -86,7 +86,7 @@ describe.each(wantedEngines())('in %s', (engine) => {
             }
             if (found.type !== 'holds') return undefined;
             if (found.ballast === 0) grownBy = watchGrowth(() => descendantsOf(pid));
-            else victim = looking ? grownBy(found.ballast) : undefined;
+            else victim = looking ? grownBy?.(found.ballast) : undefined;
             return victim !== undefined;
           };
         });

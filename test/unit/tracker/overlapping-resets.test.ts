@@ -123,11 +123,11 @@ it('a reset gives up where others begin epochs without end, and says that it can
   store.commit = async (batch) => {
     await commit.call(store, batch);
     // Each time somebody else has begun a later one.
-    const later = [...batch].map(([source, { epoch }]) => [
+    const later = [...batch].map(([source, { epoch }]): [string, Checkpoint] => [
       source,
       { epoch: epoch + 1, rank: 0, offset: sequence(9), committedAt: 0 },
     ]);
-    return store.inner.commit(new Map(later as [string, Checkpoint][]));
+    return store.inner.commit(new Map(later));
   };
   await expect(tracker.reset('orders', sequence(1))).rejects.toMatchObject({
     name: 'StorageError',
